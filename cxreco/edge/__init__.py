@@ -1,0 +1,1 @@
+"""The edge: the hands. Settings, stores, registry, engine, HTTP, importers and reports."""

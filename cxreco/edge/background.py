@@ -1,0 +1,74 @@
+"""What a server does besides answering: looking for a new champion, publishing each day's population statistics."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from cxreco.edge.champion import Watcher
+from cxreco.edge.engine import Engine
+
+log = logging.getLogger("cxreco.background")
+
+
+class Repeated:
+    """A thread that does a piece of work again and again until it is stopped; a failure is logged and tried again."""
+
+    def __init__(self, name: str, work: Callable[[], object], every_s: float) -> None:
+        self._work = work
+        self._every_s = every_s
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> Self:
+        """Begin; the first time is after one interval."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop after the piece of work at hand."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._every_s):
+            try:
+                self._work()
+            except Exception:
+                log.exception("%s failed and is tried again", self._thread.name)
+
+
+class Background:
+    """The threads of a server."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._watcher = Watcher(engine.settings.home, engine.adopt, engine.refused)
+        self._threads: list[Repeated] = []
+
+    def start(self) -> None:
+        """Load what is live, then keep looking."""
+        self._watcher.look()
+        self._threads = [
+            Repeated("cxreco-watcher", self._watcher.look, 1.0).start(),
+            Repeated("cxreco-publisher", self.publish_if_due, 1.0).start(),
+        ]
+
+    def stop(self) -> None:
+        """Stop the threads."""
+        for thread in self._threads:
+            thread.stop()
+
+    def publish_if_due(self) -> None:
+        """Publish the population statistics of a day that has begun."""
+        engine = self._engine
+        engine.populations.refresh()
+        as_of = engine.due_publication()
+        if as_of is None or engine.store.position() == 0:
+            return
+        try:
+            engine.publish(as_of)
+            engine.metrics.publications.labels("published").inc()
+        except Exception:
+            engine.metrics.publications.labels("failed").inc()
+            raise

@@ -1,0 +1,84 @@
+"""What is checked of a request before anybody reads it: how long its body is, and whether it says it is JSON."""
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cxreco.edge.metrics import Metrics
+from cxreco.edge.problems import problem
+
+MAX_BODY = 1 << 20
+
+
+class Limits:
+    """ASGI middleware: 413 above 1 MiB, 415 for a body that is not JSON; times and counts every request.
+
+    The body is read whole before the application runs, so that a chunked one cannot exceed the limit either.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            if scope["method"] in ("POST", "PUT"):
+                await self._checked(scope, receive, sending)
+            else:
+                await self._app(scope, receive, sending)
+        finally:
+            # The route is the template, not the path: an id must not become a label.
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+            self._metrics.latency.labels(route).observe(time.perf_counter() - started)
+
+    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"0")
+        body = b"" if not declared.isdigit() or int(declared) <= MAX_BODY else None
+        chunks: list[bytes] = []
+        size, more = 0, body is not None
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            chunks.append(message.get("body", b""))
+            size, more = size + len(chunks[-1]), message.get("more_body", False)
+            if size > MAX_BODY:
+                body, more = None, False
+        if body is None:
+            answer = problem(413, f"a body may have {MAX_BODY} bytes; send the rows in several calls")
+            await answer(scope, receive, send)
+            return
+        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if size and kind != b"application/json":
+            answer = problem(415, "send JSON, with content-type: application/json")
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, _replayed(b"".join(chunks), receive), send)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body again, then what else comes."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

@@ -1,0 +1,110 @@
+"""Errors as RFC 9457 problem documents: what was wrong, in which field, and what to do."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from cxreco.edge.store import StoreUnavailable
+from cxreco.errors import BadInput, Conflict, NotFound, StalePlaybook
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+log = logging.getLogger("cxreco.http")
+
+
+class FieldError(BaseModel):
+    """One field that was wrong."""
+
+    field: str = Field(description="Path of the field, such as `events.3` or `cart.0`.", examples=["max_items"])
+    reason: str
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    type: str = Field(default="about:blank", description="A URI that names the kind of problem.")
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="What was wrong here, and what to do.")
+    errors: list[FieldError] = Field(default=[], description="The fields that were wrong.")
+
+
+def problem(
+    status: int,
+    detail: str,
+    errors: Sequence[Mapping[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a problem document."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    content = orjson.dumps({**body, "errors": list(errors)})
+    return Response(content, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entries of problem documents."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Have every error leave the application as a problem document."""
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
+    for kind, status in (
+        (NotFound, 404), (Conflict, 409), (BadInput, 422), (StalePlaybook, 503), (StoreUnavailable, 503),
+    ):  # fmt: skip
+        app.add_exception_handler(kind, _of_ours(status))
+    app.add_exception_handler(Exception, _bug)
+
+
+def _of_ours(status: int) -> Any:  # noqa: ANN401 (a handler, in Starlette's own loose terms)
+    async def answer(request: Request, error: Exception) -> Response:
+        errors = []
+        if isinstance(error, BadInput) and error.where:
+            errors = [{"field": error.where, "reason": error.reason}]
+        headers = {"retry-after": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+        return problem(status, str(error), errors, headers)
+
+    return answer
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    errors = [{"field": _path(one), "reason": str(one["msg"]).removeprefix("Value error, ")} for one in found]
+    first = errors[0] if errors else {"field": "body", "reason": "is malformed"}
+    return problem(422, f"{first['field']}: {first['reason']}", errors)
+
+
+def _path(error: Mapping[str, Any]) -> str:
+    """Return where a field is, without the part of the request it came in unless that is all there is."""
+    if error["type"] == "json_invalid":
+        return "body"
+    inner = [str(part) for part in error["loc"] if part not in ("body", "path", "query")]
+    return ".".join(inner) or "body"
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 (registered for nothing else)
+    details = {
+        404: f"there is nothing at {request.url.path}; the endpoints are listed under /docs",
+        405: f"{request.method} is not possible here; use {(error.headers or {}).get('allow', 'another method')}",
+    }
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = error.detail if error.detail != phrase else details.get(error.status_code, phrase)
+    return problem(error.status_code, str(detail), headers=error.headers)
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(500, "an error of ours; it is in the server's log")

@@ -1,0 +1,1 @@
+"""Recognise: "What do we know of this customer, at this instant?" Events in, `State` out."""

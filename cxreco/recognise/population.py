@@ -1,0 +1,348 @@
+"""What is true for all customers: how items and categories sell, come back and go together, as of an instant.
+
+Published per day and read by serving and training alike, with the same lag. Only ticks before `as_of` count.
+Shares, rates and gaps are shrunk: an item's to its category's, a category's to the shop's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreco.errors import BadInput
+from cxreco.journey import DAY, HOUR
+
+from .affinity import Purchases, factors_of, neighbours_of
+from .catalogue import Shelf
+from .layout import Kind
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+
+HALF_LIFE_DAYS = 30.0
+TASTE_HALF_LIFE_DAYS = 180.0
+VIEW_WEIGHT = 0.2
+FRESH_DAYS = 30
+# Pseudo-counts: units of a trend, buyers of a repeat share, gaps of a rhythm, lines of a return rate.
+TREND_STRENGTH = 2.0
+REPEAT_STRENGTH = 10.0
+GAP_STRENGTH = 5.0
+RETURN_STRENGTH = 20.0
+ORDER_STRENGTH = 24.0
+# Before the first sale: one buyer in four comes back, one line in fifty is returned.
+REPEAT_PRIOR = 0.25
+RETURN_PRIOR = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Population:
+    """Arrays over item codes, (n_items,), and over category codes, (n_categories,).
+
+    Attributes
+    ----------
+    as_of
+        Instant (us); only what happened before it counts.
+    popularity
+        Units a day, half-life 30 days; a line of q units counts log2(1 + q).
+    trend
+        Sales of the last 7 days over those of the last 30, per day; 1 where nothing is known.
+    buyers
+        Customers who ever bought it.
+    repeat_share
+        Share of the buyers who bought it again on a later day.
+    gap_mean, gap_sd
+        Days between purchases by the same customer, all customers pooled; NaN where nobody ever bought anything twice.
+    return_rate
+        Returned share of the lines sold.
+    last_sold_at
+        Instant (us) of the last sale, 0 for never.
+    rarity, factors
+        (n_items,) weight of an item in a taste, and (n_items, d) collaborative factors; see `affinity.factors_of`.
+    neighbours, lift
+        (n_items, k) what is bought with or soon after it, -1 and 0 where padded; see `affinity.neighbours_of`.
+    category_popularity, category_repeat_share, category_gap_mean, category_gap_sd
+        The same of a category's items, pooled.
+    top
+        Codes of the items that are known or were sold, most popular first.
+    category_starts, category_items
+        (n_categories + 1,) and items: the same by category; see `top_of_category`.
+    new
+        Codes of items first seen in the last 30 days, latest first.
+    hour_rate, weekday_rate
+        (24,) and (7,) shares of the orders by hour (UTC) and weekday (Monday first); each sums to 1.
+    """
+
+    as_of: int
+    popularity: F64
+    trend: F64
+    buyers: I32
+    repeat_share: F64
+    gap_mean: F64
+    gap_sd: F64
+    return_rate: F64
+    last_sold_at: I64
+    rarity: F32
+    factors: F32
+    neighbours: I32
+    lift: F32
+    category_popularity: F64
+    category_repeat_share: F64
+    category_gap_mean: F64
+    category_gap_sd: F64
+    top: I32
+    category_starts: I64
+    category_items: I32
+    new: I32
+    hour_rate: F64
+    weekday_rate: F64
+
+    def __len__(self) -> int:
+        return int(self.popularity.size)
+
+    def top_of_category(self, category: int) -> I32:
+        """Return the items of a category, most popular first; none for a category not known when published."""
+        if not 0 <= category < self.category_starts.size - 1:
+            return self.category_items[:0]
+        return self.category_items[self.category_starts[category] : self.category_starts[category + 1]]
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return all of it as named arrays, for an .npz without pickles."""
+        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "Population":
+        """Return what `to_arrays` gave.
+
+        Raises
+        ------
+        BadInput
+            If an array is missing.
+        """
+        names = [field.name for field in fields(cls)]
+        if missing := [name for name in names if name not in arrays]:
+            raise BadInput(f"arrays are missing: {', '.join(missing)}", where="population")
+        columns = {name: np.asarray(arrays[name]) for name in names if name != "as_of"}
+        return cls(as_of=int(np.asarray(arrays["as_of"])), **columns)
+
+    def widened(self, n_items: int, n_categories: int) -> "Population":
+        """Return it with room for items and categories that were coded after it was published.
+
+        Items nobody knew then read as never sold, with what holds for the shop as a whole.
+
+        Raises
+        ------
+        BadInput
+            If it knows more items than there are: it is of another shop, or the table of codes was lost.
+        """
+        more, more_categories = n_items - len(self), n_categories - self.category_popularity.size
+        if more < 0 or more_categories < 0:
+            raise BadInput(
+                f"covers {len(self)} items, the shop has coded {n_items}: they do not belong together",
+                where="population",
+            )
+        if more == more_categories == 0:
+            return self
+        items = {name: _padded(getattr(self, name), more, filling) for name, filling in _FILLING.items()}
+        categories = {
+            f"category_{name}": _padded(getattr(self, f"category_{name}"), more_categories, _FILLING[name])
+            for name in ("popularity", "repeat_share", "gap_mean", "gap_sd")
+        }
+        starts = _padded(self.category_starts, more_categories, float(self.category_items.size))
+        return Population.from_arrays(self.to_arrays() | items | categories | {"category_starts": starts})
+
+
+_FILLING = {
+    "popularity": 0.0,
+    "trend": 1.0,
+    "buyers": 0.0,
+    "repeat_share": REPEAT_PRIOR,
+    "gap_mean": float("nan"),
+    "gap_sd": float("nan"),
+    "return_rate": RETURN_PRIOR,
+    "last_sold_at": 0.0,
+    "rarity": 0.0,
+    "factors": 0.0,
+    "neighbours": -1.0,
+    "lift": 0.0,
+}
+
+
+def _padded(column: NDArray[np.generic], more: int, filling: float) -> NDArray[np.generic]:
+    return np.concatenate([column, np.full((more, *column.shape[1:]), filling).astype(column.dtype)])
+
+
+def population_of(
+    ticks: NDArray[np.void], shelf: Shelf, as_of: int, *, factors: int = 32, neighbours: int = 16
+) -> Population:
+    """Return what is true for all customers as of an instant.
+
+    Parameters
+    ----------
+    ticks
+        TICK array in any order; `ORDER_LINE`, `RETURNED` and `VIEW` of coded items before `as_of` count.
+    shelf
+        What the shop sold at the instant; its arrays say how many items there are.
+    as_of
+        Instant (us).
+    factors, neighbours
+        How many collaborative factors and co-purchase neighbours an item gets at most.
+    """
+    n = len(shelf)
+    ticks = ticks[(ticks["at"] < as_of) & (ticks["item"] >= 0) & (ticks["item"] < n)]
+    is_line = ticks["kind"] == Kind.ORDER_LINE
+    lines = ticks[is_line]
+    category = np.asarray(shelf.category, dtype=np.int64)
+    n_categories = len(shelf.category_names)
+    customers, customer = np.unique(ticks["customer"], return_inverse=True)
+    bought, pair, pair_days = _purchases(lines, customer[is_line], n)
+    popularity, trend = _sales(lines, as_of, n)
+    last_sold_at = np.zeros(n, dtype=np.int64)
+    np.maximum.at(last_sold_at, lines["item"], lines["at"])
+    rarity, tastes = _tastes(ticks, customer, customers.size, n, as_of, factors)
+    near, lift = neighbours_of(bought, n, neighbours)
+    repeat, category_repeat = _repeats(pair % max(n, 1), pair_days > 1, category, n_categories)
+    gap_mean, gap_sd, category_gap_mean, category_gap_sd = _rhythm(bought, category, n_categories)
+    listed = np.asarray(shelf.known) | (last_sold_at > 0)
+    top, starts, by_category = _tops(popularity, category, listed, n_categories)
+    returned = _counted(ticks["item"][ticks["kind"] == Kind.RETURNED], n)
+    hours, weekdays = _clock(lines["at"], customer[is_line])
+    return Population(
+        as_of=as_of,
+        popularity=popularity,
+        trend=trend,
+        buyers=_counted(pair % max(n, 1), n).astype(np.int32),
+        repeat_share=repeat,
+        gap_mean=gap_mean,
+        gap_sd=gap_sd,
+        return_rate=_return_rate(returned, _counted(lines["item"], n)),
+        last_sold_at=last_sold_at,
+        rarity=rarity,
+        factors=tastes,
+        neighbours=near,
+        lift=lift,
+        category_popularity=_counted(category, n_categories, popularity),
+        category_repeat_share=category_repeat,
+        category_gap_mean=category_gap_mean,
+        category_gap_sd=category_gap_sd,
+        top=top,
+        category_starts=starts,
+        category_items=by_category,
+        new=_new(ticks, shelf, as_of),
+        hour_rate=hours,
+        weekday_rate=weekdays,
+    )
+
+
+def _purchases(lines: NDArray[np.void], customer: I64, n: int) -> tuple[Purchases, I64, I64]:
+    """Return the distinct purchases by customer, item and day; the distinct pairs, and on how many days each."""
+    days = lines["at"] // DAY
+    first = int(days.min()) if days.size else 0
+    span = int(days.max()) - first + 1 if days.size else 1
+    key = np.unique((customer * n + lines["item"]) * span + (days - first))
+    pair, pair_days = np.unique(key // span, return_counts=True)
+    purchased = key // span
+    return (
+        Purchases(customer=purchased // max(n, 1), item=purchased % max(n, 1), day=key % span),
+        pair,
+        pair_days.astype(np.int64),
+    )
+
+
+def _counted(codes: I64, n: int, weights: F64 | NDArray[np.bool_] | None = None) -> F64:
+    return np.bincount(codes, weights=weights, minlength=n).astype(np.float64)
+
+
+def _sales(lines: NDArray[np.void], as_of: int, n: int) -> tuple[F64, F64]:
+    """Return popularity and trend."""
+    item, age = lines["item"], (as_of - lines["at"]) / DAY
+    units = np.log2(1.0 + np.maximum(np.nan_to_num(lines["quantity"].astype(np.float64), nan=1.0), 0.0))
+    # A log shorter than the window is compared with what it could have held.
+    known_days = max(float(age.max()), 1.0) if age.size else 1.0
+    exposure = HALF_LIFE_DAYS / np.log(2.0) * -np.expm1(-np.log(2.0) * known_days / HALF_LIFE_DAYS)
+    week, month = min(known_days, 7.0), min(known_days, 30.0)
+    in_week = _counted(item, n, units * (age <= week))
+    in_month = _counted(item, n, units * (age <= month))
+    popularity = _counted(item, n, units * np.exp2(-age / HALF_LIFE_DAYS)) / exposure
+    return popularity, (in_week + TREND_STRENGTH) / (in_month * week / month + TREND_STRENGTH)
+
+
+def _repeats(item: I64, again: NDArray[np.bool_], category: I64, n_categories: int) -> tuple[F64, F64]:
+    buyers, repeaters = _counted(item, category.size), _counted(item, category.size, again)
+    overall = float(_shrunk(repeaters.sum(), buyers.sum(), REPEAT_PRIOR, REPEAT_STRENGTH))
+    in_category = _counted(category, n_categories, repeaters), _counted(category, n_categories, buyers)
+    of_category = _shrunk(*in_category, overall, REPEAT_STRENGTH)
+    return _shrunk(repeaters, buyers, of_category[category], REPEAT_STRENGTH), of_category
+
+
+def _rhythm(bought: Purchases, category: I64, n_categories: int) -> tuple[F64, F64, F64, F64]:
+    """Return mean and spread by item and by category of the gaps: first and second moments, each shrunk by level."""
+    same = (np.diff(bought.customer) == 0) & (np.diff(bought.item) == 0)
+    gap, item = np.diff(bought.day)[same].astype(np.float64), bought.item[1:][same]
+    gaps = _counted(item, category.size)
+    in_category = _counted(category, n_categories, gaps)
+    moments: list[tuple[F64, F64]] = []
+    for power in (1, 2):
+        total = _counted(item, category.size, gap**power)
+        overall = float(total.sum() / gaps.sum()) if gap.size else float("nan")
+        pooled = _counted(category, n_categories, total)
+        of_category = _shrunk(pooled, in_category, overall, GAP_STRENGTH)
+        moments.append((_shrunk(total, gaps, of_category[category], GAP_STRENGTH), of_category))
+    (mean, category_mean), (square, category_square) = moments
+    sd = np.sqrt(np.maximum(square - mean**2, 0.0))
+    return mean, sd, category_mean, np.sqrt(np.maximum(category_square - category_mean**2, 0.0))
+
+
+def _shrunk(total: F64 | float, count: F64 | float, towards: F64 | float, strength: float) -> F64:
+    return np.asarray((total + strength * towards) / (count + strength), dtype=np.float64)
+
+
+def _return_rate(returned: F64, sold: F64) -> F64:
+    # A return without its sale in the log must not push a rate above 1.
+    returned = np.minimum(returned, sold)
+    overall = float(_shrunk(returned.sum(), sold.sum(), RETURN_PRIOR, RETURN_STRENGTH))
+    return _shrunk(returned, sold, overall, RETURN_STRENGTH)
+
+
+def _tastes(
+    ticks: NDArray[np.void], customer: I64, customers: int, n: int, as_of: int, factors: int
+) -> tuple[F32, F32]:
+    """Return rarity and factors of the items, from lines and views, decayed."""
+    kind = ticks["kind"]
+    chosen = (kind == Kind.ORDER_LINE) | (kind == Kind.VIEW)
+    worth = np.where(kind[chosen] == Kind.VIEW, VIEW_WEIGHT, 1.0)
+    weight = worth * np.exp2(-(as_of - ticks["at"][chosen]) / (DAY * TASTE_HALF_LIFE_DAYS))
+    pair, index = np.unique(customer[chosen] * n + ticks["item"][chosen], return_inverse=True)
+    total = _counted(index, pair.size, weight)
+    found, rarity = factors_of(pair // max(n, 1), pair % max(n, 1), total, (customers, n), factors)
+    return rarity, found
+
+
+def _tops(popularity: F64, category: I64, listed: NDArray[np.bool_], n_categories: int) -> tuple[I32, I64, I32]:
+    order = np.argsort(-popularity, kind="stable")
+    top = order[listed[order]].astype(np.int32)
+    by_category = top[np.argsort(category[top], kind="stable")]
+    return top, np.searchsorted(category[by_category], np.arange(n_categories + 1)), by_category
+
+
+def _new(ticks: NDArray[np.void], shelf: Shelf, as_of: int) -> I32:
+    """Return items whose first sign of life is recent; in a young log only what came after its first day."""
+    never = np.iinfo(np.int64).max
+    seen = np.full(len(shelf), never)
+    np.minimum.at(seen, ticks["item"], ticks["at"])
+    seen = np.where(shelf.known, np.minimum(seen, shelf.born_at), never)
+    begun = int(ticks["at"].min()) + DAY if ticks.size else 0
+    codes = np.flatnonzero((seen < as_of) & (seen >= max(as_of - FRESH_DAYS * DAY, begun)))
+    return codes[np.argsort(-seen[codes], kind="stable")].astype(np.int32)
+
+
+def _clock(at: I64, customer: I64) -> tuple[F64, F64]:
+    """Return when orders come; the lines of a customer in an hour are one."""
+    span = int(customer.max()) + 1 if customer.size else 1
+    orders = np.unique(at // HOUR * span + customer) // span
+    hours = np.bincount(orders % 24, minlength=24) + ORDER_STRENGTH / 24
+    # 1970 began on a Thursday.
+    weekdays = np.bincount((orders // 24 + 3) % 7, minlength=7) + ORDER_STRENGTH / 7
+    return hours / hours.sum(), weekdays / weekdays.sum()

@@ -1,0 +1,40 @@
+"""What another playbook would have done at logged moments, among the candidates that were admitted then."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreco.respond.playbook import Playbook
+from cxreco.tables import DecisionLog, contacts
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A playbook's answer to a log: (n_candidates,) each.
+
+    Attributes
+    ----------
+    joint
+        Its probability of each candidate; sums to 1 within a decision.
+    money
+        Expected money of each candidate in the window, by its own value model.
+    """
+
+    joint: F64
+    money: F64
+
+
+def target_of(playbook: Playbook, log: DecisionLog) -> Target:
+    """Return what the playbook would have done at every moment of the log."""
+    mode = log.candidates["mode"].to_numpy(np.int16)
+    starts, decision = log.starts, log.decision
+    surface = log.decisions["surface"].to_numpy(object)[decision]
+    values = playbook.value.values_of(log.x.astype(np.float64), mode, contacts(mode, surface), starts[decision])
+    joint = np.empty(mode.size)
+    ends = np.append(starts[1:], mode.size)
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        joint[start:end] = playbook.policy.distribution(values.over_hold[start:end], mode[start:end]).joint
+    return Target(joint=joint, money=values.money)

@@ -1,0 +1,216 @@
+"""From the log to a playbook: what the items teach, what undisturbed customers teach, what answers teach."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreco.errors import BadSpec
+from cxreco.journey import DAY, MODE_CODE, Mode
+from cxreco.repeat.history import Revisited, revisit
+from cxreco.repeat.log import Log, published
+from cxreco.repeat.reward import outcomes_of
+from cxreco.repeat.value_training import Answers, Undisturbed, ValueSpec, fit_value
+from cxreco.request.actions import Actions
+from cxreco.request.candidates import VALUE_COLUMN
+from cxreco.request.need import NeedModel
+from cxreco.request.propose import RequestModels
+from cxreco.request.ranker import RankerSpec, fit_ranker
+from cxreco.request.training_rows import TrainingLog, need_rows, ranker_rows
+from cxreco.respond.guardrails import Guardrails
+from cxreco.respond.ladder import Evidence, climb
+from cxreco.respond.playbook import Playbook, sealed
+from cxreco.respond.policy import Policy
+from cxreco.respond.value import HEADS
+from cxreco.respond.worth import Worth
+
+F64 = NDArray[np.float64]
+Specs = Mapping[str, Mapping[str, Any]]
+Step = Callable[[str], None]
+AUTOMATE = MODE_CODE[Mode.AUTOMATE]
+# Specs whose change makes a challenger a change; with the same ones it is a refresh.
+DECIDING = ("actions", "guardrails", "need", "policy", "ranker", "reward", "training", "value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSpec:
+    """`models/training.toml`, read."""
+
+    later_days: float = 28.0
+    publish_every_days: int = 7
+    ranker_moments: int = 3_000
+    need_rows: int = 40_000
+    revisited: int = 3_000
+    shadow_days: float = 10.0
+    evaluation_days: float = 7.0
+    seed: int = 7
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> "TrainingSpec":
+        """Read `models/training.toml`; an unknown key is an error that names it."""
+        unknown = set(spec) - {f.name for f in fields(cls)}
+        if unknown:
+            raise BadSpec(f"unknown keys {sorted(unknown)}", where="training.toml")
+        return cls(**spec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lessons:
+    """All that one pass over the log taught, from which playbooks are fitted cheaply, as of any later instant.
+
+    Attributes
+    ----------
+    since
+        The request models learned on what happened before; everything else on what came after.
+    """
+
+    log: Log
+    specs: Specs
+    since: int
+    training: TrainingLog
+    request: RequestModels
+    revisited: Revisited
+    worth: Worth
+
+
+def learn(log: Log, specs: Specs, *, step: Step = lambda _: None) -> Lessons:
+    """Read the log once: fit rankers and replenishment, and revisit what undisturbed customers did.
+
+    Parameters
+    ----------
+    specs
+        The tables under `models/`, by name.
+    step
+        Told what is being done, for progress.
+    """
+    spec = TrainingSpec.from_spec(specs["training"])
+    worth = Worth.from_spec(specs["reward"])
+    # With less than twice the later days of history, half of it is the past and half is later.
+    since = max(log.now - int(spec.later_days * DAY), (log.start + log.now) // 2)
+    step("publishing populations")
+    training = published(log, every_days=_pace(log, spec))
+    request = fit_request(training, specs, until=since, step=step)
+    step("revisiting undisturbed moments")
+    revisited = revisit(
+        log, training, request, worth, since=since, most=spec.revisited, horizon_days=spec.shadow_days, seed=spec.seed
+    )
+    return Lessons(
+        log=log, specs=specs, since=since, training=training, request=request, revisited=revisited, worth=worth
+    )
+
+
+def fit_request(training: TrainingLog, specs: Specs, *, until: int, step: Step = lambda _: None) -> RequestModels:
+    """Fit the item ranker and the replenishment model on what happened before `until`."""
+    spec = TrainingSpec.from_spec(specs["training"])
+    step("learning when a need returns")
+    need = NeedModel.from_spec(specs["need"]).fit(need_rows(training, until=until, most=spec.need_rows, seed=spec.seed))
+    step("learning which item comes next")
+    rows = ranker_rows(training, until=until, most=spec.ranker_moments, seed=spec.seed)
+    ranker = fit_ranker(rows, RankerSpec.from_spec(specs["ranker"]))
+    return RequestModels(ranker=ranker, need=need, actions=Actions.from_spec(specs["actions"]))
+
+
+def fit_playbook(lessons: Lessons, *, salt: str, until: int | None = None) -> Playbook:
+    """Fit the value heads, the policy and the trust ladder on what was known by `until` (None: by now).
+
+    Parameters
+    ----------
+    salt
+        Secret seed of the draws.
+    """
+    as_of = lessons.log.now if until is None else until
+    specs, worth = lessons.specs, lessons.worth
+    answers, placed = answers_of(lessons.log, worth, as_of=as_of)
+    undisturbed = _known_by(lessons.revisited.undisturbed, as_of - worth.order_window)
+    value = fit_value(ValueSpec.from_spec(specs["value"]), worth, undisturbed, answers)
+    guardrails = Guardrails.from_spec(specs["guardrails"])
+    usual = max(value.basket.usual, 1e-6)
+    return sealed(
+        Playbook(
+            name=str(specs["policy"].get("name", "connected")),
+            salt=salt,
+            trained_to=as_of,
+            position=lessons.log.position,
+            decisions=len(answers),
+            spec=spec_hash(specs),
+            request=lessons.request,
+            value=value,
+            policy=Policy.from_spec(specs["policy"]).after(len(answers), usual),
+            guardrails=guardrails,
+            ladder=climb(guardrails.bar, lessons.revisited.shadow, placed),
+            report=_report(lessons, value.heads, len(answers)),
+        )
+    )
+
+
+def answers_of(log: Log, worth: Worth, *, as_of: int) -> tuple[Answers, Evidence]:
+    """Return what followed the decisions made before `as_of`, as was known then, and the orders placed among them."""
+    made = log.decisions.decisions["at"].to_numpy(np.int64) < as_of
+    decisions = log.decisions.take(made)
+    frame = decisions.decisions
+    outcomes = outcomes_of(frame, log.ticks, customer=log.code_of(list(frame["customer_id"])), worth=worth, as_of=as_of)
+    rows = np.argsort(frame["at"].to_numpy(np.int64), kind="stable")
+    rows = rows[outcomes.frame["ripe_order"].to_numpy(np.bool_)[rows]]
+    x = decisions.x.astype(np.float64)
+    heads = {name: outcomes.head(name) for name in HEADS if name != "base"}
+    answers = Answers(
+        x=x[decisions.chosen_rows[rows]],
+        hold_x=x[decisions.starts[rows]],
+        mode=frame["mode"].to_numpy(np.int16)[rows],
+        contact=outcomes.frame["contact"].to_numpy(np.float64)[rows] > 0,
+        outcomes={name: outcome[rows] for name, (outcome, _) in heads.items()},
+        ripe={name: ripe[rows] for name, (_, ripe) in heads.items()},
+        margin=outcomes.frame["margin"].to_numpy(np.float64)[rows],
+        at=frame["at"].to_numpy(np.int64)[rows],
+    )
+    return answers, _placed(log, answers, list(frame["item_id"].iloc[rows]), worth)
+
+
+def _placed(log: Log, answers: Answers, item_ids: list[str], worth: Worth) -> Evidence:
+    """Return the orders that the shop placed and that are settled."""
+    rows = np.flatnonzero((answers.mode == AUTOMATE) & answers.ripe["wrong"])
+    if rows.size == 0:
+        return Evidence.none()
+    shelf = log.catalogue.shelf(log.now)
+    items = np.array([log.codes.item_code(item_ids[row]) for row in rows])
+    units = np.nan_to_num(answers.x[rows, VALUE_COLUMN["quantity"]], nan=1.0)
+    price = np.nan_to_num(answers.x[rows, VALUE_COLUMN["item_price"]]) * units
+    return Evidence(
+        category=[shelf.category_names[shelf.category[item]] for item in items],
+        certainty=np.nan_to_num(answers.x[rows, VALUE_COLUMN["certainty"]]),
+        wrong=answers.outcomes["wrong"][rows] > 0,
+        gain=np.nan_to_num(answers.x[rows, VALUE_COLUMN["item_margin"]]) * units,
+        loss=worth.return_cost(price),
+    )
+
+
+def spec_hash(specs: Specs) -> str:
+    """Return what names the deciding specs together."""
+    text = json.dumps({name: specs[name] for name in DECIDING}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _known_by(undisturbed: Undisturbed, at: int) -> Undisturbed:
+    keep = undisturbed.at < at
+    return Undisturbed(x=undisturbed.x[keep], ordered=undisturbed.ordered[keep], margin=undisturbed.margin[keep],
+                       at=undisturbed.at[keep])  # fmt: skip
+
+
+def _pace(log: Log, spec: TrainingSpec) -> int:
+    """Return the days between populations: as declared, wider where the log would need more than 60 of them."""
+    return max(spec.publish_every_days, int((log.now - log.start) / DAY / 60) + 1)
+
+
+def _report(lessons: Lessons, heads: Mapping[str, Any], decisions: int) -> dict[str, float]:
+    report = {f"{name}.{key}": float(value) for name, head in heads.items() for key, value in head.report.items()}
+    shadow = lessons.revisited.shadow
+    return report | {
+        "decisions": float(decisions),
+        "undisturbed": float(lessons.revisited.undisturbed.at.size),
+        "shadow_orders": float(len(shadow.category)),
+        "shadow_wrong_share": float(shadow.wrong.mean()) if shadow.wrong.size else float("nan"),
+    }

@@ -1,0 +1,234 @@
+"""The named next-best actions: what they are called, when they make sense, what they say (`models/actions.toml`)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from string import Formatter
+from types import MappingProxyType
+from typing import Any
+
+from cxreco.errors import BadSpec
+from cxreco.journey import HOUR, Mode, Moment, Surface
+from cxreco.request.readings import READINGS
+
+Scalar = str | float | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How an action is made: the mode it serves and the numbers that may be set for it, with their defaults."""
+
+    mode: Mode
+    params: Mapping[str, float]
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "respond.sought": Recipe(mode=Mode.RESPOND, params={"min_match": 0.5}),
+        "reorder.item": Recipe(mode=Mode.RESPOND, params={"min_need": 0.02}),
+        "reorder.basket": Recipe(mode=Mode.RESPOND, params={"min_need": 0.2, "min_items": 2.0}),
+        "curate.personal": Recipe(mode=Mode.CURATE, params={"max_category_share": 0.5}),
+        "curate.category": Recipe(mode=Mode.CURATE, params={"min_items": 2.0}),
+        "curate.complement": Recipe(mode=Mode.CURATE, params={"max_category_share": 0.6, "min_items": 1.0}),
+        "curate.discover": Recipe(mode=Mode.CURATE, params={"max_category_share": 0.4, "min_items": 2.0}),
+        "coach.replenish": Recipe(mode=Mode.COACH, params={"min_need": 0.15, "count": 3.0}),
+        "coach.back_in_stock": Recipe(mode=Mode.COACH, params={"within_days": 14.0, "count": 1.0}),
+        "coach.winback": Recipe(mode=Mode.COACH, params={"overdue": 1.5, "min_orders": 2.0}),
+        "auto.replenish": Recipe(
+            mode=Mode.AUTOMATE,
+            params={"min_need": 0.2, "count": 2.0, "min_item_orders": 2.0, "notice_hours": 24.0, "slack_days": 7.0},
+        ),
+    }
+)
+# What a reason template may name: facts of the item it is said of.
+FACTS = frozenset({"title", "category", "brand", "gap", "since", "due", "with"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eligibility:
+    """Who an action is for: bounds on readings of the customer, and values of the moment's attributes.
+
+    Attributes
+    ----------
+    at_least, at_most
+        Reading -> bound; a reading that is unknown does not meet one.
+    attributes
+        Attribute -> the values that qualify.
+    """
+
+    at_least: Mapping[str, float] = field(default_factory=dict)
+    at_most: Mapping[str, float] = field(default_factory=dict)
+    attributes: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any], *, where: str) -> "Eligibility":
+        """Read `min_<reading>`, `max_<reading>` and `attributes = {name = [values]}`."""
+        low: dict[str, float] = {}
+        high: dict[str, float] = {}
+        for key, value in spec.items():
+            if key == "attributes":
+                continue
+            bound, _, reading = key.partition("_")
+            if bound not in ("min", "max") or reading not in READINGS:
+                raise BadSpec(
+                    f"unknown rule; use min_ or max_ with one of {', '.join(READINGS)}", where=f"{where}.{key}"
+                )
+            (low if bound == "min" else high)[reading] = _number(value, where=f"{where}.{key}")
+        named = spec.get("attributes", {})
+        if not isinstance(named, Mapping) or not all(isinstance(v, list) for v in named.values()):
+            raise BadSpec("must map an attribute to the list of values that qualify", where=f"{where}.attributes")
+        return cls(at_least=low, at_most=high, attributes={name: tuple(values) for name, values in named.items()})
+
+    def refusal(self, readings: Mapping[str, float], attributes: Mapping[str, Scalar]) -> str:
+        """Return why the customer does not qualify; empty if they do."""
+        for name, bound in self.at_least.items():
+            if not readings[name] >= bound:
+                return f"{name} is {readings[name]:.4g}, the action asks for at least {bound:.4g}"
+        for name, bound in self.at_most.items():
+            if not readings[name] <= bound:
+                return f"{name} is {readings[name]:.4g}, the action asks for at most {bound:.4g}"
+        for name, values in self.attributes.items():
+            if attributes.get(name) not in values:
+                return f"{name} is {attributes.get(name)!r}, the action is for {', '.join(map(str, values))}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One named next-best action; its name is stable across model versions.
+
+    Attributes
+    ----------
+    reason
+        Template said of the first item, with facts in braces (see `FACTS`); empty: the item's own best reason.
+    surfaces
+        Where it makes sense; empty: everywhere.
+    expires_hours
+        How long the offer stands.
+    """
+
+    action_id: str
+    mode: Mode
+    recipe: str
+    reason: str = ""
+    surfaces: frozenset[Surface] = frozenset()
+    expires_hours: float = 24.0
+    enabled: bool = True
+    params: Mapping[str, float] = field(default_factory=dict)
+    eligibility: Eligibility = field(default_factory=Eligibility)
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any], *, where: str) -> "Action":
+        """Read one `[[action]]` table.
+
+        Raises
+        ------
+        BadSpec
+            Naming the field that cannot be used.
+        """
+        unknown = set(spec) - _FIELDS
+        if unknown:
+            raise BadSpec(f"unknown field; known are {', '.join(sorted(_FIELDS))}", where=f"{where}.{min(unknown)}")
+        recipe_id = str(spec.get("recipe", spec.get("id", "")))
+        if not spec.get("id") or recipe_id not in RECIPES:
+            raise BadSpec(f"needs an id and a recipe of {', '.join(RECIPES)}", where=f"{where}.recipe")
+        recipe = RECIPES[recipe_id]
+        if spec.get("mode", recipe.mode) != recipe.mode:
+            raise BadSpec(f"{recipe_id} serves {recipe.mode.value}", where=f"{where}.mode")
+        expires = _number(spec.get("expires_hours", 24.0), where=f"{where}.expires_hours")
+        if not expires > 0.0:
+            raise BadSpec("must be above 0", where=f"{where}.expires_hours")
+        return cls(
+            action_id=str(spec["id"]),
+            mode=recipe.mode,
+            recipe=recipe_id,
+            reason=_template(str(spec.get("reason", "")), where=f"{where}.reason"),
+            surfaces=_surfaces(spec.get("surfaces", ()), where=f"{where}.surfaces"),
+            expires_hours=expires,
+            enabled=bool(spec.get("enabled", True)),
+            params=_params(recipe, spec.get("params", {}), where=f"{where}.params"),
+            eligibility=Eligibility.from_spec(spec.get("eligible", {}), where=f"{where}.eligible"),
+        )
+
+    def fits(self, moment: Moment) -> bool:
+        """Whether the action makes sense at this moment at all: enabled, on its surfaces, in an allowed mode."""
+        placed = not self.surfaces or moment.surface in self.surfaces
+        return self.enabled and placed and (moment.modes is None or self.mode in moment.modes)
+
+
+_FIELDS = frozenset({"id", "mode", "recipe", "reason", "surfaces", "expires_hours", "enabled", "params", "eligible"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actions:
+    """All named actions of a workspace, in the order of the spec.
+
+    Attributes
+    ----------
+    names
+        Their ids with `hold` in front: what `Candidates.action` is an index into.
+    """
+
+    actions: tuple[Action, ...]
+    names: tuple[str, ...]
+    spec: str
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> "Actions":
+        """Read the contents of `models/actions.toml`."""
+        rows = spec.get("action", [])
+        if not isinstance(rows, Sequence) or isinstance(rows, str) or set(spec) - {"action"}:
+            raise BadSpec("must hold [[action]] tables and nothing else", where="actions")
+        actions = tuple(Action.from_spec(row, where=f"action[{i}]") for i, row in enumerate(rows))
+        names = ("hold", *(action.action_id for action in actions))
+        if len(set(names)) != len(names):
+            raise BadSpec("ids must differ from each other and from hold", where="action.id")
+        return cls(actions=actions, names=names, spec=json.dumps(spec, sort_keys=True))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Actions":
+        """Read what `spec` holds."""
+        return cls.from_spec(json.loads(text))
+
+    def fitting(self, moment: Moment) -> tuple[tuple[int, Action], ...]:
+        """Return (index into `names`, action) of the actions that make sense at the moment."""
+        return tuple((i, action) for i, action in enumerate(self.actions, start=1) if action.fits(moment))
+
+    def expires_at(self, index: int, at: int) -> int:
+        """Return when the offer of action `index` (into `names`) made at `at` ends, microseconds; `at` for hold."""
+        return at if index == 0 else at + round(self.actions[index - 1].expires_hours * HOUR)
+
+    def refusal(self, index: int, readings: Mapping[str, float], attributes: Mapping[str, Scalar]) -> str:
+        """Return why action `index` (into `names`) is not for this customer now; empty if it is."""
+        return "" if index == 0 else self.actions[index - 1].eligibility.refusal(readings, attributes)
+
+
+def _number(value: object, *, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadSpec(f"must be a number, not {value!r}", where=where)
+    return float(value)
+
+
+def _params(recipe: Recipe, given: Mapping[str, Any], *, where: str) -> dict[str, float]:
+    for key in given:
+        if key not in recipe.params:
+            raise BadSpec(f"unknown; this recipe takes {', '.join(recipe.params)}", where=f"{where}.{key}")
+    return {**recipe.params, **{key: _number(value, where=f"{where}.{key}") for key, value in given.items()}}
+
+
+def _surfaces(given: Sequence[str], *, where: str) -> frozenset[Surface]:
+    known = {surface.value for surface in Surface}
+    wrong = [name for name in given if name not in known]
+    if isinstance(given, str) or wrong:
+        raise BadSpec(f"must be a list of {', '.join(sorted(known))}", where=where)
+    return frozenset(Surface(name) for name in given)
+
+
+def _template(text: str, *, where: str) -> str:
+    try:
+        names = [(name, spec, bang) for _, name, spec, bang in Formatter().parse(text) if name is not None]
+    except ValueError as broken:
+        raise BadSpec(f"is not a template: {broken}", where=where) from broken
+    if any(name not in FACTS or spec or bang for name, spec, bang in names):
+        raise BadSpec(f"may only name {', '.join(sorted(FACTS))} in braces", where=where)
+    return text

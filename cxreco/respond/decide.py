@@ -1,0 +1,149 @@
+"""State in, decision out: propose, admit, value, distribution, draw. Pure; nothing is stored here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreco.chance import draw, uniform
+from cxreco.journey import MODES, Arm, Choice, Moment, Rung
+from cxreco.recognise.market import Market
+from cxreco.recognise.state import State
+from cxreco.request.candidates import Candidates
+from cxreco.request.propose import propose
+from cxreco.request.readings import readings
+from cxreco.respond.guardrails import admit, order_limit
+from cxreco.respond.playbook import Playbook
+from cxreco.respond.policy import Distribution, certain
+from cxreco.respond.policy import uniform as at_random
+from cxreco.respond.rules import by_rules
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A choice and the admitted candidates it was made from, row for row.
+
+    Attributes
+    ----------
+    contact
+        Whether what was chosen is a contact.
+    rung
+        How far the order the shop places is trusted; None unless the mode is automatic execution.
+    expires_at
+        Microseconds, in moment time.
+    parts
+        For each value part its (n,) numbers: what the money was made of.
+    """
+
+    choice: Choice
+    candidates: Candidates
+    contact: bool
+    rung: Rung | None
+    expires_at: int
+    notice_hours: int
+    max_order_value: float
+    parts: Mapping[str, F64]
+
+
+def decide(
+    playbook: Playbook,
+    *,
+    moment: Moment,
+    state: State,
+    latest: State,
+    market: Market,
+    decision_id: str,
+    arm: Arm,
+) -> Decided:
+    """Choose the mode and the action for one customer at one moment.
+
+    Parameters
+    ----------
+    state
+        What was known of the customer at the moment.
+    latest
+        Everything accepted since, for the guardrails; the same object when the moment is now.
+    decision_id
+        Seeds the draws of mode and action: the same id gives the same decision.
+    arm
+        Whose policy: champion and challenger draw from values, `random` uniformly, `rules` by hand; `holdout` holds.
+    """
+    proposed = propose(playbook.request, state, moment, market)
+    states = (state,) if latest is state else (state, latest)
+    admission = admit(
+        playbook.guardrails,
+        playbook.ladder,
+        proposed,
+        moment=moment,
+        states=states,
+        market=market,
+        unready=_unready(playbook, state, moment),
+    )
+    candidates = only(proposed, admission.rows)
+    contact = admission.contact[admission.rows]
+    rungs = [admission.rungs[row] for row in admission.rows]
+    values = playbook.value.values(candidates, contact)
+    distribution = _distribution(playbook, arm, candidates, values.over_hold)
+    chosen = _drawn(distribution, candidates, playbook.salt, decision_id)
+    mode = int(candidates.mode[chosen])
+    choice = Choice(
+        keys=keys(candidates, market.codes.item_ids),
+        modes=tuple(MODES[code] for code in candidates.mode),
+        joint=tuple(distribution.joint.tolist()),
+        values=tuple(values.over_hold.tolist()),
+        chosen=chosen,
+        propensity_mode=float(distribution.mode[mode]),
+        propensity_action=float(distribution.action[chosen]),
+        refusals=admission.refusals,
+    )
+    return Decided(
+        choice=choice,
+        candidates=candidates,
+        contact=bool(contact[chosen]),
+        rung=rungs[chosen],
+        expires_at=playbook.request.actions.expires_at(int(candidates.action[chosen]), moment.at),
+        notice_hours=playbook.guardrails.bar.notice_hours,
+        max_order_value=order_limit(playbook.guardrails, latest),
+        parts=values.parts,
+    )
+
+
+def only(candidates: Candidates, rows: NDArray[np.intp]) -> Candidates:
+    """Return some of the candidates, in their order."""
+    columns = ("mode", "action", "item", "quantity", "slate", "score", "reason", "x")
+    return replace(candidates, **{name: getattr(candidates, name)[rows] for name in columns})
+
+
+def keys(candidates: Candidates, item_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return the stable names of candidates: the recipe and item 0."""
+    return tuple(
+        f"{candidates.actions[action]}:{item_ids[item]}" if item >= 0 else candidates.actions[action]
+        for action, item in zip(candidates.action.tolist(), candidates.item.tolist(), strict=True)
+    )
+
+
+def _unready(playbook: Playbook, state: State, moment: Moment) -> dict[int, str]:
+    """Return the actions whose own rule excludes this customer now, with the reason."""
+    actions = playbook.request.actions
+    known = readings(state, moment.at)
+    reasons = {i: actions.refusal(i, known, moment.attributes) for i in range(len(actions.names))}
+    return {i: reason for i, reason in reasons.items() if reason}
+
+
+def _distribution(playbook: Playbook, arm: Arm, candidates: Candidates, over_hold: F64) -> Distribution:
+    if arm is Arm.RANDOM:
+        return at_random(candidates.mode)
+    if arm is Arm.RULES:
+        return certain(by_rules(candidates), candidates.mode)
+    if arm is Arm.HOLDOUT:
+        return certain(0, candidates.mode)
+    return playbook.policy.distribution(over_hold, candidates.mode)
+
+
+def _drawn(distribution: Distribution, candidates: Candidates, salt: str, decision_id: str) -> int:
+    mode = draw(distribution.mode, uniform(salt, "mode", decision_id))
+    within = np.where(candidates.mode == mode, distribution.action, 0.0)
+    return draw(within, uniform(salt, "action", decision_id))

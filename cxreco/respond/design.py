@@ -1,0 +1,120 @@
+"""The pooled design: a few readable signals of a candidate, shared across modes and repeated for each mode.
+
+A coefficient has a shared part and a part of its mode (partial pooling: the mode's part has the tighter prior), so that
+what is learned of one mode helps the others, and a mode with few answers stays near what is known of all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreco.errors import BadSpec
+from cxreco.journey import MODES, Mode
+from cxreco.request.candidates import VALUE_COLUMN
+from cxreco.respond.head import Prior
+
+F64 = NDArray[np.float64]
+ACTING: tuple[Mode, ...] = MODES[1:]
+
+SIGNALS: tuple[str, ...] = (
+    "one",  # the mode itself
+    "sought",  # how surely item 0 is what was asked for, 0 to 1
+    "not_sought",  # something was asked for, and item 0 is not it
+    "need",  # P(item 0 is needed within a week)
+    "need_unacted",  # the part of that need which does not act by itself within the window
+    "buy",  # P(the ranker's best item is bought), as a log-odds scaled to about -1 to 1
+    "slate",  # share of the slate's chance beyond its first item
+    "knows",  # share of what this customer buys that they bought before
+    "fatigue",  # contacts of the last week against the cap of three
+    "answers",  # this customer's own answers to this mode, against expectation: the individual level
+    "refused_lately",  # fading memory of the last dismissal of this mode
+    "outbound",  # the shop opens the conversation
+    "cart",  # something is in the cart
+    "trust",  # orders the shop placed rightly against wrongly
+)
+WIDTH = len(SIGNALS)
+PSEUDO_ANSWERS = 4.0
+EXPECTED_ACCEPTANCE = 0.2
+
+
+def signals(x: F64) -> F64:
+    """Return (n, WIDTH) signals of candidates from their value features; unknown (NaN) counts as the neutral value.
+
+    Parameters
+    ----------
+    x
+        (n, len(VALUE_FEATURES)).
+    """
+
+    def column(name: str, neutral: float = 0.0) -> F64:
+        return np.nan_to_num(x[:, VALUE_COLUMN[name]], nan=neutral, posinf=neutral, neginf=neutral)
+
+    asked = np.maximum(column("has_query"), column("has_item"))
+    sought = np.clip(np.maximum(column("is_sought"), column("query_match")), 0.0, 1.0)
+    buy = np.clip(column("buy", 0.02), 0.001, 0.999)
+    slate = np.clip(column("slate_buy"), 0.0, 1.0)
+    expected = EXPECTED_ACCEPTANCE
+    answered = (column("mode_accepted_60") + PSEUDO_ANSWERS * expected) / (column("mode_shown_60") + PSEUDO_ANSWERS)
+    since_refusal = column("mode_days_since_dismissed", 1e3)
+    need = np.clip(column("need"), 0.0, 1.0)
+    return np.column_stack(
+        [
+            np.ones(len(x)),
+            sought,
+            asked * (1.0 - sought),
+            need,
+            np.clip(need - column("need_3"), 0.0, 1.0),
+            np.clip(np.log(buy / (1.0 - buy)) / 4.0, -1.5, 1.5),
+            np.clip(slate - buy, 0.0, 1.0),
+            np.clip(column("repeat_share"), 0.0, 1.0),
+            np.clip(column("contacts_7") / 3.0, 0.0, 2.0),
+            np.clip(np.log(np.clip(answered, 0.01, 1.0) / expected), -2.0, 2.0),
+            np.exp(-since_refusal / 14.0),
+            column("on_outbound"),
+            np.minimum(column("cart_size"), 1.0),
+            np.clip(column("trust"), -1.0, 1.0),
+        ]
+    )
+
+
+def pooled(x: F64, mode: NDArray[np.int16]) -> F64:
+    """Return (n, 5 * WIDTH) design: the shared signals, then the same once more for the candidate's own mode.
+
+    Rows of `hold` are zero: they are the ground on which the others stand.
+    """
+    phi = signals(x)
+    phi[mode == 0] = 0.0
+    blocks = [phi] + [np.where((mode == code)[:, None], phi, 0.0) for code in range(1, len(MODES))]
+    return np.column_stack(blocks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beliefs:
+    """What a good shopkeeper believes before the first decision, as coefficients of the signals.
+
+    `by_mode` maps `shared` or a mode to {signal: mean}; `sd_shared` and `sd_mode` say how firmly.
+    """
+
+    by_mode: Mapping[str, Mapping[str, float]]
+    sd_shared: float = 0.5
+    sd_mode: float = 0.5
+
+    def __post_init__(self) -> None:
+        for group, coefficients in self.by_mode.items():
+            if group != "shared" and group not in ACTING:
+                raise BadSpec(f"unknown mode {group!r}; use shared, {', '.join(ACTING)}", where="value.toml")
+            unknown = set(coefficients) - set(SIGNALS)
+            if unknown:
+                raise BadSpec(f"unknown signals {sorted(unknown)}; known: {', '.join(SIGNALS)}", where="value.toml")
+
+    def prior(self) -> Prior:
+        """Return the Gaussian prior of the pooled design's coefficients."""
+        rows = [self._row("shared")] + [self._row(mode) for mode in ACTING]
+        sd = np.concatenate([np.full(WIDTH, self.sd_shared), np.full(WIDTH * len(ACTING), self.sd_mode)])
+        return Prior(mean=np.concatenate(rows), sd=sd)
+
+    def _row(self, group: str) -> F64:
+        given = self.by_mode.get(group, {})
+        return np.array([float(given.get(signal, 0.0)) for signal in SIGNALS])

@@ -1,0 +1,109 @@
+"""Evaluate: what the challenger would have earned on days later than its training, and what the gate says to it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+
+from cxreco.edge.settings import Settings
+from cxreco.errors import NoSupport
+from cxreco.pipelines.train import gathered
+from cxreco.pipelines.trials import Trial, Trials
+from cxreco.pipelines.workspace import Workspace, opened, steps
+from cxreco.repeat.evaluation import Report, evaluate
+from cxreco.repeat.log import Log
+from cxreco.repeat.promotion import Change, PromotionRules, Verdict, judge
+from cxreco.repeat.reward import outcomes_of
+from cxreco.repeat.targets import target_of
+from cxreco.respond.worth import Worth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A verdict with the reports that it rests on; without a champion, or without support, there are none."""
+
+    verdict: Verdict
+    reports: tuple[Report, ...] = ()
+
+    def words(self, currency: str) -> str:
+        """Say it plainly."""
+        head = "promote" if self.verdict.promote else "hold"
+        lines = [f"verdict on the {self.verdict.kind}: {head}", *(f"  {reason}" for reason in self.verdict.reasons)]
+        for report in self.reports:
+            lines += [f"  {line}" for line in report.words(currency)]
+        return "\n".join(lines)
+
+
+def run(settings: Settings, console: Console) -> int:
+    """Judge the latest challenger and print the verdict."""
+    with opened(settings) as workspace:
+        with steps(console) as step:
+            log = gathered(workspace, step)
+            step("estimating what the challenger would have earned")
+            judgement = judged(workspace, log, Trials(settings.home).latest())
+        console.print(escape(judgement.words(settings.currency)), highlight=False)
+    return 0
+
+
+def judged(workspace: Workspace, log: Log, trial: Trial) -> Judgement:
+    """Hold a challenger against the champion on the decisions after its cut; the verdict is kept with the trial."""
+    champion = workspace.registry.live()
+    if champion is None:
+        verdict = Verdict(
+            promote=True, kind="change", reasons=("there is no champion yet: the first goes live",), needed=None,
+            checks=(),
+        )  # fmt: skip
+        return _kept(workspace, trial, Judgement(verdict=verdict))
+    trials = Trials(workspace.settings.home)
+    before = trials.of(champion.version)
+    kind: Change = "refresh" if before is not None and before.spec == trial.spec else "change"
+    anchor = before.anchor if before is not None and kind == "refresh" else ""
+    rules = PromotionRules.from_spec(workspace.specs["promotion"])
+    versions = {"champion": champion.version, "challenger": trial.judged} | ({"anchor": anchor} if anchor else {})
+    try:
+        reports = _reports(workspace, log, trial, versions, rules)
+    except NoSupport as thin:
+        verdict = Verdict(promote=False, kind=kind, reasons=(str(thin),), needed=None, checks=())
+        return _kept(workspace, trial, Judgement(verdict=verdict))
+    verdict = judge(
+        reports["champion"],
+        reports["challenger"],
+        rules,
+        kind=kind,
+        attempt=trials.attempts() + 1,
+        anchor=reports.get("anchor"),
+    )
+    return _kept(workspace, trial, Judgement(verdict=verdict, reports=(reports["champion"], reports["challenger"])))
+
+
+def _reports(
+    workspace: Workspace, log: Log, trial: Trial, versions: dict[str, str], rules: PromotionRules
+) -> dict[str, Report]:
+    later = log.decisions.take(log.decisions.decisions["at"].to_numpy(np.int64) >= trial.cut)
+    frame = later.decisions
+    outcomes = outcomes_of(
+        frame,
+        log.ticks,
+        customer=log.code_of(list(frame["customer_id"])),
+        worth=Worth.from_spec(workspace.specs["reward"]),
+        as_of=log.now,
+    )
+    shelf = log.catalogue.shelf(log.now)
+    items = [log.codes.item_code(item_id) if item_id else -1 for item_id in later.candidates["item_id"]]
+    groups = np.array([shelf.category_names[shelf.category[item]] if item >= 0 else "" for item in items], dtype=object)
+    playbooks = {name: workspace.registry.playbook(version) for name, version in versions.items()}
+    # One model of money for all: the challenger's twin, which never saw these days.
+    targets = {name: target_of(playbook, later) for name, playbook in playbooks.items()}
+    q = targets["challenger"].money
+    return {
+        name: evaluate(later, outcomes.frame, target.joint, name=name, q=q, groups=groups, rules=rules.support)
+        for name, target in targets.items()
+    }
+
+
+def _kept(workspace: Workspace, trial: Trial, judgement: Judgement) -> Judgement:
+    Trials(workspace.settings.home).keep(
+        replace(trial, spent=trial.spent or judgement.verdict.spent, reasons=judgement.verdict.reasons)
+    )
+    return judgement

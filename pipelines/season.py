@@ -1,0 +1,168 @@
+"""A season: the simulated shop, lived through under one policy by the engine that serves, day by day."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreco.edge.champion import CHAMPION
+from cxreco.edge.engine import Engine
+from cxreco.edge.schemas import DecisionIn
+from cxreco.edge.settings import Settings
+from cxreco.edge.sqlite_store import SqliteStore
+from cxreco.edge.steps import wait
+from cxreco.journey import DAY, MODES, Arm
+from cxreco.request.candidates import Candidates
+from cxreco.respond.playbook import Playbook
+from cxreco.respond.policy import Policy
+from cxreco.respond.value import ValueModel, Values
+from cxreco.world import World
+
+F64 = NDArray[np.float64]
+Row = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Open:
+    """What is being decided: the moment that is open, and the best there was at each one that is past."""
+
+    moment: Row | None = None
+    chosen: list[int] = field(default_factory=list)
+    best: list[int] = field(default_factory=list)
+    regret: list[float] = field(default_factory=list)
+    offered: tuple[Candidates, F64] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watching(ValueModel):
+    """A value model that notes, beside its own answer, what the truth says: for tables, never for the choice."""
+
+    world: World
+    shop_ids: list[str]
+    open: Open
+
+    def values(self, candidates: Candidates, contact: NDArray[np.bool_]) -> Values:
+        """Return the model's own values; the truth of each candidate is noted."""
+        if self.open.moment is not None:
+            self.open.offered = candidates, self.truths(candidates)
+        # Named in full: a dataclass with slots is made anew, so `super()` without arguments would miss it.
+        return ValueModel.values(self, candidates, contact)
+
+    def truths(self, candidates: Candidates) -> F64:
+        """Return (n,) what each candidate is truly worth over hold."""
+        assert self.open.moment is not None  # noqa: S101 (for the type checker; `values` asked)
+        rows = [as_decision(candidates, row, self.shop_ids) for row in range(len(candidates))]
+        return np.array([self.world.truth(self.open.moment, row) for row in rows])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowing(Watching):
+    """The oracle: a value model that is the truth."""
+
+    def values(self, candidates: Candidates, contact: NDArray[np.bool_]) -> Values:
+        """Return what each candidate is truly worth."""
+        if self.open.moment is None:
+            return ValueModel.values(self, candidates, contact)
+        truth = self.truths(candidates)
+        self.open.offered = candidates, truth
+        return Values(money=truth, over_hold=truth, sd=np.zeros_like(truth), parts={})
+
+
+def as_decision(candidates: Candidates, row: int, item_ids: list[str]) -> dict[str, Any]:
+    """Return a candidate as the decision that it would become, for the world to judge."""
+    ids = [item_ids[code] for code in candidates.slate[row].tolist() if code >= 0]
+    mode = MODES[int(candidates.mode[row])]
+    order = [{"item_id": ids[0], "quantity": float(candidates.quantity[row])}] if ids else []
+    return {
+        "decision_id": f"considered-{row}",
+        "mode": mode.value,
+        "action": {
+            "action_id": candidates.actions[int(candidates.action[row])],
+            "parameters": {"order": order, "rung": "notice", "notice_hours": 24} if mode == MODES[4] else {},
+        },
+        "items": [{"item_id": item_id, "position": place} for place, item_id in enumerate(ids)],
+    }
+
+
+class Season:
+    """One shop under one policy: a world, an engine on a workspace of its own, and the days lived so far.
+
+    Parameters
+    ----------
+    settings
+        Of the season's own workspace; its arms say whose policy it lives under.
+    """
+
+    def __init__(self, name: str, world: World, settings: Settings) -> None:
+        self.name = name
+        self.world = world
+        self.settings = settings
+        self.store = SqliteStore(settings.home / "log.db", relaxed=True)
+        self.engine = Engine(self.store, settings, clock=lambda: self.world.now)
+        self.open = Open()
+        self.playbook: Playbook | None = None
+
+    def adopt(self, playbook: Playbook, *, oracle: bool = False) -> None:
+        """Live under a playbook from now on: watched, or, for the oracle, with the truth in place of its values."""
+        self.playbook = playbook
+        model = Knowing if oracle else Watching
+        own = {f.name: getattr(playbook.value, f.name) for f in fields(ValueModel)}
+        value = model(**own, world=self.world, shop_ids=self.engine.shop.codes.item_ids, open=self.open)
+        policy = Policy(gamma=1e9, gamma_most=1e9, floor=0.0) if oracle else playbook.policy
+        self.open.moment = None
+        self.engine.adopt(CHAMPION, replace(playbook, value=value, policy=policy))
+
+    def days(self, count: int) -> Iterator[int]:
+        """Live `count` days, yielding the number of decisions after each."""
+        for _ in range(count):
+            self.engine.publish(self.world.now)
+            decisions = 0
+            for moment in self.world.moments_today():
+                decisions += 1
+                self.engine.ingest(self.world.answer(moment, self._decided(moment)))
+            events, items = self.world.close_day()
+            self.engine.ingest(events)
+            if items:
+                self.engine.put_items(items)
+            yield decisions
+
+    def _decided(self, moment: Row) -> dict[str, Any]:
+        self.open.moment, self.open.offered = moment, None
+        record = wait(self.engine.deciding(DecisionIn.model_validate(moment).ask(self.world.now, "")))
+        if self.open.offered is not None:
+            _, truth = self.open.offered
+            row = int(record["chosen"])
+            codes = self.open.offered[0].mode
+            self.open.chosen.append(int(codes[row]))
+            self.open.best.append(int(codes[int(np.argmax(truth))]))
+            self.open.regret.append(float(truth.max() - truth[row]))
+        return record
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.store.close()
+
+
+def branch(base: Path, home: Path) -> Path:
+    """Copy a workspace, so that a season may start where another shop's history ends."""
+    if home.exists():
+        shutil.rmtree(home)
+    shutil.copytree(base, home)
+    return home
+
+
+def under(settings: Settings, home: Path, arm: Arm) -> Settings:
+    """Return the settings of a season in which everybody lives under one arm."""
+    return settings.model_copy(update={"home": home, "arms": {arm: 100.0}, "durability": "relaxed"})
+
+
+def weekly(world: World, since: int, weeks: int) -> F64:
+    """Return (customers, weeks) money of each customer in each week from `since` on."""
+    table = world.takings.table(since, since + weeks * 7 * DAY)
+    days = np.zeros((table.shape[0], weeks * 7))
+    days[:, : table.shape[1]] = table[:, : weeks * 7]
+    return days.reshape(table.shape[0], weeks, 7).sum(axis=2)

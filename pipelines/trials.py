@@ -1,0 +1,88 @@
+"""Trials: what became of each challenger, one small file each, so that judging goes on where it stopped."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import orjson
+
+from cxreco.edge.champion import write_whole
+from cxreco.errors import NotFound
+
+FOLDER = "trials"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One challenger and its judgement.
+
+    Attributes
+    ----------
+    version
+        The playbook that would be promoted, fitted on everything.
+    judged
+        The same fit without the evaluation days, which are what it is judged on.
+    cut
+        Where those days begin, microseconds.
+    position, spec
+        What it was trained from; the same of both is the same challenger.
+    spent
+        Whether its judgement used up one of the attempts at a change.
+    promoted
+        Whether it went live.
+    anchor
+        The last policy that won as a change, which refreshes are held to as well.
+    reasons
+        Of the verdict; empty before.
+    """
+
+    number: int
+    version: str
+    judged: str
+    cut: int
+    position: int
+    spec: str
+    anchor: str = ""
+    spent: bool = False
+    promoted: bool = False
+    reasons: tuple[str, ...] = ()
+
+
+class Trials:
+    """The trials of a workspace, in order."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / FOLDER
+
+    def all(self) -> list[Trial]:
+        """Return them, oldest first."""
+        found = [orjson.loads(path.read_bytes()) for path in sorted(self._folder.glob("*.json"))]
+        return [Trial(**{**fields, "reasons": tuple(fields["reasons"])}) for fields in found]
+
+    def latest(self) -> Trial:
+        """Return the latest.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        """
+        trials = self.all()
+        if not trials:
+            raise NotFound("nothing was trained yet: run `cxreco train`")
+        return trials[-1]
+
+    def of(self, version: str) -> Trial | None:
+        """Return the latest trial of a playbook."""
+        return next((trial for trial in reversed(self.all()) if trial.version == version), None)
+
+    def keep(self, trial: Trial) -> Trial:
+        """Keep a trial, in place of its earlier self; number 0 is given the next one."""
+        if trial.number == 0:
+            trial = replace(trial, number=1 + max((other.number for other in self.all()), default=0))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self._folder / f"{trial.number:06d}.json", orjson.dumps(asdict(trial), option=orjson.OPT_INDENT_2))
+        return trial
+
+    def attempts(self) -> int:
+        """Return how many judgements of changes were spent so far."""
+        return sum(trial.spent for trial in self.all())

@@ -1,0 +1,129 @@
+"""A workspace with a small shop in it, and a playbook that nobody has trained: beliefs alone decide."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cxreco.edge.engine import Engine
+from cxreco.edge.settings import Settings
+from cxreco.edge.specs import load_specs
+from cxreco.edge.sqlite_store import SqliteStore
+from cxreco.journey import DAY
+from cxreco.recognise.contract import write_time
+from cxreco.repeat.value_training import Answers, Undisturbed, ValueSpec, fit_value
+from cxreco.request.actions import Actions
+from cxreco.request.candidates import VALUE_FEATURES
+from cxreco.request.need import NeedModel
+from cxreco.request.propose import RequestModels
+from cxreco.request.ranker import Blend
+from cxreco.respond.guardrails import Guardrails
+from cxreco.respond.ladder import Ladder
+from cxreco.respond.playbook import Playbook, sealed
+from cxreco.respond.policy import Policy
+from cxreco.respond.worth import Worth
+
+NOW = 20_500 * DAY + DAY // 2
+ITEMS = {"tea": ("drinks", 4.5), "milk": ("dairy", 1.2), "bread": ("bakery", 3.0), "oats": ("cereal", 2.5)}
+# Customer -> what they buy, and every how many days.
+HABITS = {"ann": {"tea": 14, "milk": 4}, "bob": {"bread": 3, "milk": 5}, "eve": {"oats": 20, "tea": 10, "bread": 6}}
+
+
+def no_answers() -> Answers:
+    x, empty = np.empty((0, len(VALUE_FEATURES))), np.empty(0)
+    return Answers(
+        x=x, hold_x=x, mode=np.empty(0, np.int16), contact=np.empty(0, bool), outcomes={}, ripe={}, margin=empty,
+        at=np.empty(0, np.int64),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def playbook() -> Playbook:
+    specs = load_specs()
+    guardrails = Guardrails.from_spec(specs["guardrails"])
+    worth = Worth.from_spec(specs["reward"])
+    return sealed(
+        Playbook(
+            name="connected",
+            salt="salt of the tests",
+            trained_to=0,
+            position=0,
+            decisions=0,
+            spec=specs.sha256,
+            request=RequestModels(
+                ranker=Blend(), need=NeedModel.from_spec(specs["need"]), actions=Actions.from_spec(specs["actions"])
+            ),
+            value=fit_value(ValueSpec.from_spec(specs["value"]), worth, Undisturbed.none(), no_answers()),
+            policy=Policy.from_spec(specs["policy"]),
+            guardrails=guardrails,
+            ladder=Ladder(bar=guardrails.bar, notice={category: 0.01 for category, _ in ITEMS.values()}),
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def other_playbook(playbook: Playbook) -> Playbook:
+    return sealed(replace(playbook, salt="another salt"))
+
+
+def event(kind: str, customer: str, at: int, n: object, **fields: object) -> dict[str, Any]:
+    row = {"event_id": f"{kind}-{customer}-{at}-{n}", "type": kind, "customer_id": customer}
+    return {**row, "occurred_at": write_time(at), **fields}
+
+
+def order(customer: str, at: int, *item_ids: str, **fields: object) -> dict[str, Any]:
+    lines = [{"item_id": item_id, "quantity": 1, "price": ITEMS[item_id][1]} for item_id in item_ids]
+    return event(
+        "order_completed", customer, at, "-".join(item_ids), order_id=f"{customer}-{at}", items=lines, **fields
+    )
+
+
+def history(days: int = 60) -> list[dict[str, Any]]:
+    """Orders and visits of `days` before NOW."""
+    rows = []
+    for customer, habits in HABITS.items():
+        for day in range(days, 0, -1):
+            at = NOW - day * DAY - DAY // 10
+            bought = [item_id for item_id, gap in habits.items() if day % gap == 1]
+            if bought:
+                rows.append(event("product_viewed", customer, at - 60_000_000, day, item_id=bought[0]))
+                rows.append(order(customer, at, *bought))
+    return rows
+
+
+@pytest.fixture
+def make_engine(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
+    stores: list[SqliteStore] = []
+
+    def make(home: Path = tmp_path, **options: Any) -> Engine:
+        store = SqliteStore(home / "log.db", relaxed=True)
+        stores.append(store)
+        options = {"decide_deadline_ms": 10_000, "arms": {"champion": 100}, "salt": "test"} | options
+        return Engine(store, Settings(home=home, **options), clock=lambda: NOW)
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def shop(make_engine: Callable[..., Engine], playbook: Playbook) -> Engine:
+    """An engine with items, history, statistics and a champion."""
+    engine = make_engine()
+    rows = [
+        {"item_id": item_id, "title": f"Good {item_id}", "category": category, "price": price}
+        for item_id, (category, price) in ITEMS.items()
+    ]
+    assert engine.put_items(rows).accepted == len(ITEMS)
+    assert engine.ingest(history()).rejected == []
+    engine.publish(NOW // DAY * DAY)
+    from cxreco.edge.champion import Pointer, keep, write_pointer
+
+    sha256 = keep(engine.settings.home, playbook.version, playbook.to_files())
+    pointer = Pointer(version=playbook.version, sha256=sha256, promoted_at=write_time(NOW))
+    write_pointer(engine.settings.home, pointer)
+    engine.adopt("champion", playbook, pointer)
+    return engine

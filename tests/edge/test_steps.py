@@ -1,0 +1,57 @@
+"""Work that waits: the same steps, blocking or awaited, and a deadline that never contradicts the log."""
+
+import asyncio
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from cxreco.edge.steps import Steps, awaited, wait
+from cxreco.edge.store import StoreUnavailable
+
+
+def doubled(future: Future[int]) -> Steps[str]:
+    try:
+        n: int = yield future
+    except StoreUnavailable as error:
+        return f"safe: {error}"
+    return f"{2 * n}"
+
+
+def done(n: int) -> Future[int]:
+    future: Future[int] = Future()
+    future.set_result(n)
+    return future
+
+
+def failed() -> Future[int]:
+    future: Future[int] = Future()
+    future.set_exception(StoreUnavailable("gone"))
+    return future
+
+
+def test_both_drivers_agree() -> None:
+    for make, expected in ((lambda: done(4), "8"), (failed, "safe: gone")):
+        assert wait(doubled(make())) == expected
+        assert asyncio.run(awaited(doubled(make()))) == expected
+        assert asyncio.run(awaited(doubled(make()), deadline_s=5.0)) == expected
+
+
+def test_what_the_steps_do_not_catch_comes_out() -> None:
+    future: Future[int] = Future()
+    future.set_exception(ValueError("odd"))
+    with pytest.raises(ValueError, match="odd"):
+        wait(doubled(future))
+
+
+def test_a_write_that_has_not_begun_is_called_off_at_the_deadline() -> None:
+    future: Future[int] = Future()
+    assert "slow" in asyncio.run(awaited(doubled(future), deadline_s=0.01))
+    assert future.cancelled()
+
+
+def test_a_write_that_has_begun_is_waited_for() -> None:
+    future: Future[int] = Future()
+    assert future.set_running_or_notify_cancel()
+    threading.Timer(0.1, future.set_result, [3]).start()
+    assert asyncio.run(awaited(doubled(future), deadline_s=0.01)) == "6"

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from cxreco.errors import BadInput
+from cxreco.journey import DAY, Item, Moment, Surface
+from cxreco.recognise.catalogue import Catalogue
+from cxreco.recognise.codes import Codes
+from cxreco.recognise.layout import TICK, Kind
+from cxreco.recognise.market import market_of
+from cxreco.recognise.population import population_of
+from cxreco.request.moment_codes import codes_of
+
+AS_OF = 100 * DAY
+
+
+def shop():
+    codes = Codes()
+    catalogue = Catalogue(codes)
+    for i in range(6):
+        item = Item(item_id=f"i{i}", title=f"thing {i}", category=f"c{i % 2}", price=1.0, available=i != 2)
+        catalogue.put(item, 0)
+    ticks = np.zeros(12, TICK)
+    ticks["kind"], ticks["quantity"] = Kind.ORDER_LINE, 1.0
+    ticks["item"] = [2, 2, 2, 2, 4, 4, 4, 1, 1, 3, 0, 0]
+    ticks["at"], ticks["customer"] = np.arange(12) * DAY + 80 * DAY, np.arange(12) % 5
+    return codes, catalogue, ticks
+
+
+def test_its_lists_hold_what_can_be_bought():
+    codes, catalogue, ticks = shop()
+    shelf = catalogue.shelf(AS_OF)
+    market = market_of(shelf, population_of(ticks, shelf, AS_OF), codes)
+    assert len(market) == 6
+    assert 2 not in market.top.tolist() and sorted(market.top.tolist()) == [0, 1, 3, 4, 5]
+    assert [market.top_of_category(c).tolist() for c in (1, 2)] == [[4, 0], [1, 3, 5]]
+    assert market.top_of_category(0).size == market.top_of_category(-1).size == market.top_of_category(7).size == 0
+    assert market.tastes.shape == market.population.factors.T.shape and market.tastes.flags.c_contiguous
+
+
+def test_what_is_put_on_the_shelf_after_publication_takes_part_at_once():
+    codes, catalogue, ticks = shop()
+    population = population_of(ticks, catalogue.shelf(AS_OF), AS_OF)
+    for name, at in (("fresh", 101), ("fresher", 102)):
+        catalogue.put(Item(item_id=name, title="brand new", category="c9", price=1.0), at * DAY)
+    market = market_of(catalogue.shelf(103 * DAY), population, codes)
+    assert len(market) == len(market.population) == 8
+    assert market.new.tolist()[:2] == [7, 6] and market.top.tolist()[-2:] == [7, 6]
+    assert market.top_of_category(codes.category_code("c9")).tolist() == [7, 6]
+    assert market.search.match("brand new", 5)[0].tolist() == [6, 7]
+    assert market.population.popularity[6] == 0.0
+
+
+def test_search_is_built_again_only_when_a_text_changed():
+    codes, catalogue, ticks = shop()
+    shelf = catalogue.shelf(AS_OF)
+    population = population_of(ticks, shelf, AS_OF)
+    first = market_of(shelf, population, codes)
+    catalogue.put(Item(item_id="i0", title="thing 0", category="c0", price=9.0, available=False), AS_OF)
+    second = market_of(catalogue.shelf(AS_OF), population, codes, first)
+    assert second.search is first.search and 0 not in second.top.tolist()
+    catalogue.put(Item(item_id="i0", title="other", category="c0", price=9.0), AS_OF)
+    assert market_of(catalogue.shelf(AS_OF), population, codes, second).search is not first.search
+
+
+def test_what_does_not_belong_together_is_refused():
+    _, catalogue, ticks = shop()
+    shelf = catalogue.shelf(AS_OF)
+    population = population_of(ticks, shelf, AS_OF)
+    with pytest.raises(BadInput, match="coded"):
+        market_of(shelf, population, Codes())
+    with pytest.raises(BadInput, match="belong"):
+        market_of(Catalogue(Codes()).shelf(AS_OF), population, Codes())
+
+
+def test_a_moment_is_coded_and_unknown_ids_are_dropped():
+    codes, catalogue, ticks = shop()
+    shelf = catalogue.shelf(AS_OF)
+    market = market_of(shelf, population_of(ticks, shelf, AS_OF), codes)
+    codes.item("coded later")
+    moment = Moment(
+        customer_id="x",
+        at=4 * DAY + 13 * 3_600_000_000,
+        surface=Surface.CART,
+        query="  mug ",
+        item_id="i3",
+        cart=("i5", "nowhere", "coded later", "i1", "i5"),
+    )
+    mc = codes_of(moment, market)
+    assert (mc.item, mc.category, mc.query, mc.surface, mc.hour, mc.weekday) == (3, 2, "mug", 3, 13, 0)
+    assert mc.cart.tolist() == [5, 1] and mc.cart.dtype == np.int32
+    for item_id in ("", "nowhere", "coded later"):
+        nothing = codes_of(Moment(customer_id="x", at=0, item_id=item_id), market)
+        assert (nothing.item, nothing.category, nothing.cart.size) == (-1, -1, 0)

@@ -1,0 +1,121 @@
+"""Training rows: what serving would have seen at the moment, and never a second later."""
+
+import numpy as np
+import pytest
+
+from cxreco.errors import BadInput
+from cxreco.journey import DAY, Moment
+from cxreco.recognise.layout import Kind
+from cxreco.recognise.replay import moments_of, replay
+from cxreco.request.features import item_features
+from cxreco.request.moment_codes import codes_of
+from cxreco.request.need_features import NEED_FEATURES
+from cxreco.request.recalls import recall_all
+from cxreco.request.training_rows import CART_SHARE, TrainingLog, need_rows, ranker_rows
+
+CUT = 120 * DAY
+
+
+@pytest.fixture(scope="module")
+def log(habits) -> TrainingLog:
+    markets = [(int(day * DAY), habits.shop.market(day)) for day in range(40, 120, 20)]
+    return TrainingLog(ticks=habits.shop.ticks, markets=markets)
+
+
+def changed_after(log: TrainingLog, at: int) -> TrainingLog:
+    """Return the log with everything after an instant changed: other items, dearer, a third of it gone."""
+    ticks = log.ticks.copy()
+    after = ticks["at"] > at
+    ticks["item"][after] = (ticks["item"][after] + 7) % 40
+    ticks["price"][after] *= 3.0
+    keep = ~after | (np.arange(ticks.size) % 3 > 0)
+    return TrainingLog(ticks=ticks[keep], markets=log.markets)
+
+
+def test_the_future_reaches_no_ranker_row(log: TrainingLog) -> None:
+    rows, others = (ranker_rows(each, until=CUT, most=10**6) for each in (log, changed_after(log, CUT)))
+    assert len(rows) > 100
+    assert np.array_equal(rows.at, others.at)
+    assert np.array_equal(rows.x, others.x, equal_nan=True)
+    assert np.array_equal(rows.y, others.y)
+
+
+def test_nothing_after_a_moment_reaches_its_features(log: TrainingLog) -> None:
+    rows, others = (ranker_rows(each, until=CUT, most=10**6) for each in (log, changed_after(log, 90 * DAY)))
+    past = [each.take(np.flatnonzero(each.at < 89 * DAY)) for each in (rows, others)]
+    assert len(past[0]) > 50
+    assert np.array_equal(past[0].x, past[1].x, equal_nan=True)
+    assert np.array_equal(past[0].code, past[1].code)
+
+
+def test_the_future_reaches_no_need_row(log: TrainingLog) -> None:
+    rows, others = (need_rows(each, until=CUT) for each in (log, changed_after(log, CUT)))
+    assert len(rows) > 500
+    for name in ("x", "days", "seen", "at", "customer", "code"):
+        assert np.array_equal(getattr(rows, name), getattr(others, name), equal_nan=name in ("x", "days"))
+
+
+def test_rows_are_what_serving_sees(log: TrainingLog) -> None:
+    rows = ranker_rows(log, until=CUT, most=200)
+    starts = np.cumsum(rows.group) - rows.group
+    checked = 0
+    for index, state in replay(log.ticks, moments_of(rows.customer, rows.at)):
+        group = index
+        market = log.market_at(int(rows.at[group]))
+        assert market is not None
+        mc = codes_of(Moment(customer_id="", at=int(rows.at[group])), market)
+        recalled = recall_all(state, mc, market)
+        span = slice(starts[group], starts[group] + rows.group[group])
+        if not np.array_equal(recalled.codes, rows.code[span]):
+            continue
+        if np.array_equal(
+            item_features(state, mc, market, recalled.codes, recalled.scores), rows.x[span], equal_nan=True
+        ):
+            checked += 1
+    # The others are those that were given a part of the order as a cart.
+    assert checked >= (1.0 - 2 * CART_SHARE) * len(rows)
+
+
+def test_labels_are_what_was_bought(log: TrainingLog) -> None:
+    rows = ranker_rows(log, until=CUT, most=10**6)
+    lines = log.ticks[log.ticks["kind"] == Kind.ORDER_LINE]
+    bought = {(int(t["customer"]), int(t["item"])): [] for t in lines}
+    for tick in lines:
+        bought[int(tick["customer"]), int(tick["item"])].append(int(tick["at"]))
+    owner, at = np.repeat(rows.customer, rows.group), np.repeat(rows.at, rows.group)
+    for row in np.flatnonzero(rows.y)[:300]:
+        times = bought[int(owner[row]), int(rows.code[row])]
+        assert any(at[row] < time <= at[row] + 1 + DAY for time in times)
+
+
+def test_days_to_the_next_purchase_are_counted_from_the_instant(log: TrainingLog) -> None:
+    rows = need_rows(log, until=CUT, most=500)
+    lines = log.ticks[(log.ticks["kind"] == Kind.ORDER_LINE) & (log.ticks["at"] <= CUT)]
+    for row in range(0, len(rows), 7):
+        name = "category" if rows.x[row, NEED_FEATURES.index("is_category")] == 1.0 else "item"
+        own = lines[(lines["customer"] == rows.customer[row]) & (lines[name] == rows.code[row])]["at"]
+        later = own[own > rows.at[row]]
+        truth = (later.min() - rows.at[row]) / DAY if later.size else np.inf
+        assert rows.days[row] == truth
+        assert rows.seen[row] == (CUT - rows.at[row]) / DAY
+
+
+def test_sampling_is_by_seed_and_bounded(log: TrainingLog) -> None:
+    one, same, other = (ranker_rows(log, until=CUT, most=50, seed=seed) for seed in (1, 1, 2))
+    assert len(one) <= 50
+    assert np.array_equal(one.x, same.x, equal_nan=True)
+    assert not np.array_equal(one.at, other.at)
+    assert len(need_rows(log, until=CUT, most=300)) <= 300
+
+
+def test_before_anything_was_published_nothing_is_learned(log: TrainingLog) -> None:
+    assert ranker_rows(log, until=CUT, most=10**6).at.min() >= 40 * DAY
+    with pytest.raises(BadInput):
+        TrainingLog(ticks=log.ticks, markets=[])
+    with pytest.raises(BadInput):
+        TrainingLog(ticks=log.ticks, markets=log.markets[::-1])
+
+
+def test_an_empty_log_gives_empty_rows(log: TrainingLog) -> None:
+    empty = TrainingLog(ticks=log.ticks[:0], markets=log.markets)
+    assert len(ranker_rows(empty, until=CUT)) == len(need_rows(empty, until=CUT)) == 0

@@ -1,0 +1,80 @@
+"""The trust ladder: its guarantee, and what opens and closes a rung."""
+
+import numpy as np
+import pytest
+
+from cxreco.journey import Rung
+from cxreco.respond.ladder import Bar, Evidence, Ladder, climb, least_orders, open_threshold
+
+BAR = Bar(max_wrong_share=0.10, confidence=0.90)
+
+
+def evidence(rng, n, wrong_share, category="tea", gain=3.0, loss=2.0):
+    certainty = rng.uniform(0.5, 1.0, n)
+    wrong = rng.random(n) < wrong_share(certainty)
+    return Evidence(
+        category=[category] * n, certainty=certainty, wrong=wrong, gain=np.full(n, gain), loss=np.full(n, loss)
+    )
+
+
+def test_a_rung_opens_wrongly_no_more_often_than_declared():
+    # The truth sits just above the bar at every certainty, so that any opening is a mistake.
+    runs = 600
+    opened = sum(
+        open_threshold(e.certainty, e.wrong, BAR) is not None
+        for e in (evidence(np.random.default_rng(seed), 300, lambda c: np.full_like(c, 0.101)) for seed in range(runs))
+    )
+    allowed = 1 - BAR.confidence
+    assert opened / runs <= allowed + 4 * np.sqrt(allowed * (1 - allowed) / runs)
+
+
+def test_a_good_category_opens_and_a_bad_one_stays_shut():
+    rng = np.random.default_rng(3)
+    good = evidence(rng, 800, lambda c: np.full_like(c, 0.02), "tea")
+    bad = evidence(rng, 800, lambda c: np.full_like(c, 0.5), "hats")
+    both = Evidence(
+        category=[*good.category, *bad.category],
+        certainty=np.r_[good.certainty, bad.certainty],
+        wrong=np.r_[good.wrong, bad.wrong],
+        gain=np.r_[good.gain, bad.gain],
+        loss=np.r_[good.loss, bad.loss],
+    )
+    ladder = climb(BAR, both, Evidence.none())
+    assert set(ladder.notice) == {"tea"}
+    assert not ladder.automatic, "shadow evidence opens the notice rung only"
+    assert ladder.rung("tea", 0.99) is Rung.NOTICE
+    assert ladder.rung("hats", 0.99) is Rung.SHADOW
+
+
+def test_the_automatic_rung_takes_orders_really_placed():
+    rng = np.random.default_rng(4)
+    ladder = climb(BAR, Evidence.none(), evidence(rng, 400, lambda c: np.full_like(c, 0.01)))
+    assert ladder.rung("tea", 0.99) is Rung.AUTOMATIC
+
+
+def test_placed_orders_that_go_wrong_close_the_notice_rung():
+    rng = np.random.default_rng(5)
+    shadow = evidence(rng, 400, lambda c: np.full_like(c, 0.01))
+    placed = evidence(rng, 100, lambda c: np.full_like(c, 0.6))
+    assert climb(BAR, shadow, placed).rung("tea", 0.99) is Rung.SHADOW
+
+
+def test_a_rung_that_loses_money_stays_shut():
+    rng = np.random.default_rng(6)
+    ladder = climb(BAR, evidence(rng, 400, lambda c: np.full_like(c, 0.05), gain=0.1, loss=20.0), Evidence.none())
+    assert not ladder.notice
+
+
+def test_fewest_orders_is_the_textbook_number():
+    assert least_orders(BAR) == 22
+
+
+def test_written_and_read_back():
+    ladder = Ladder(bar=BAR, notice={"tea": 0.8}, automatic={"coffee": 0.9})
+    assert Ladder.from_spec(ladder.to_spec()) == ladder
+
+
+@pytest.mark.parametrize("name", ["max_wrong_share", "confidence", "least_certainty"])
+def test_a_bar_outside_its_range_is_named(name):
+    with pytest.raises(Exception, match=name):
+        Bar(**{name: 1.5})
