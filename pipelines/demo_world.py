@@ -1,26 +1,31 @@
 """The demo on the simulated shop: history, training, weeks of serving with weekly retraining, and what it earned."""
 
+import multiprocessing
 import shutil
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from queue import Empty, Queue
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cxreco.edge.settings import Settings
+from cxreco.errors import NotFound
 from cxreco.journey import DAY, MODES, Arm
 from cxreco.pipelines.ingest import imported
 from cxreco.pipelines.pictures import confusion_picture, curve_picture
 from cxreco.pipelines.retrain import turned
 from cxreco.pipelines.season import Season, branch, under, weekly
 from cxreco.pipelines.simulate import lived, shop_of
-from cxreco.pipelines.workspace import opened, steps
+from cxreco.pipelines.workspace import Step, opened, steps
 from cxreco.repeat.intervals import clustered, t_interval
 from cxreco.respond.playbook import Playbook
-from cxreco.world import World
+from cxreco.world import World, WorldSpec
 
 F64 = NDArray[np.float64]
 HISTORY_WEEKS = 17
@@ -87,67 +92,126 @@ def run(settings: Settings, *, seed: int, console: Console, customers: int = 400
 
 
 def measured(settings: Settings, *, seed: int, console: Console, customers: int, weeks: int) -> Result:
-    """Live the same weeks under every policy, from the same history, with the same customers and luck."""
-    home = settings.home
-    shutil.rmtree(home / "base", ignore_errors=True)
-    world, playbook = founded(settings, seed=seed, console=console, customers=customers)
-    since = world.now
-    seasons = [_season(name, arm, settings, world, playbook) for name, arm in POLICIES]
-    promotions: list[str] = []
+    """Live the same weeks under every policy, from the same history, with the same customers and luck.
+
+    Each policy is a process of its own, two at a time.
+    """
+    shutil.rmtree(settings.home / "base", ignore_errors=True)
+    founded(settings, seed=seed, console=console, customers=customers)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        for season in seasons:
-            task = progress.add_task(f"{season.name}: {weeks} weeks", total=weeks * 7)
-            for week in range(weeks):
-                for _ in season.days(7):
-                    progress.advance(task)
-                if season.name == "cxreco" and week < weeks - 1:
-                    promotions.append(_retrained(season, progress))
-    for season in seasons:
-        season.close()
-    until = since + weeks * 7 * DAY
+    with (
+        Progress(*columns, console=console) as progress,
+        multiprocessing.Manager() as manager,
+        ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool,
+    ):
+        told = manager.Queue()
+        plans = [
+            Plan(name=name, arm=arm, settings=settings, seed=seed, customers=customers, weeks=weeks)
+            for name, arm in POLICIES
+        ]
+        tasks = {plan.name: progress.add_task(f"{plan.name}: {weeks} weeks", total=weeks * 7) for plan in plans}
+        running = [pool.submit(lived_under, plan, told) for plan in plans]
+        while not all(each.done() for each in running):
+            _show(progress, tasks, told)
+        seasons = [each.result() for each in running]
     return Result(
-        money={season.name: weekly(season.world, since, weeks) for season in seasons},
-        counts={season.name: _counted(season.world, since, until) for season in seasons},
-        modes={season.name: np.bincount(season.open.chosen, minlength=5).astype(np.float64) for season in seasons},
-        confusion=_confusion(seasons[0]),
+        money={plan.name: season.money for plan, season in zip(plans, seasons, strict=True)},
+        counts={plan.name: season.counts for plan, season in zip(plans, seasons, strict=True)},
+        modes={plan.name: season.confusion.sum(axis=0) for plan, season in zip(plans, seasons, strict=True)},
+        confusion=seasons[0].confusion,
+        promotions=seasons[0].promotions,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A season to be lived by a process of its own."""
+
+    name: str
+    arm: Arm
+    settings: Settings
+    seed: int
+    customers: int
+    weeks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lived:
+    """What a season came to: (customers, weeks) money, entries by kind, (5, 5) best mode against chosen, verdicts."""
+
+    money: F64
+    counts: dict[str, int]
+    confusion: F64
+    promotions: list[str]
+
+
+def lived_under(plan: Plan, told: "Queue[tuple[str, int, str]]") -> Lived:
+    """Live a season and return what it came to; `told` hears of every day and of every retraining."""
+    world = lived(_shop(plan.customers), plan.seed, plan.settings.home / "shop" / plan.name, lambda _: None)
+    since = world.now
+    learns = plan.name == POLICIES[0][0]
+    promotions: list[str] = []
+    with closing(_season(plan, world)) as season:
+        for week in range(plan.weeks):
+            for _ in season.days(7):
+                told.put((plan.name, 1, f"week {week + 1} of {plan.weeks}"))
+            if learns and week < plan.weeks - 1:
+                promotions.append(_retrained(season, lambda what: told.put((plan.name, 0, f"retraining, {what}"))))
+    return Lived(
+        money=weekly(world, since, plan.weeks),
+        counts=_counted(world, since, since + plan.weeks * 7 * DAY),
+        confusion=_confusion(season),
         promotions=promotions,
     )
 
 
-def founded(settings: Settings, *, seed: int, console: Console, customers: int) -> tuple[World, Playbook]:
+def _show(progress: Progress, tasks: dict[str, TaskID], told: "Queue[tuple[str, int, str]]") -> None:
+    try:
+        name, days, what = told.get(timeout=0.5)
+    except Empty:
+        return
+    progress.update(tasks[name], advance=days, description=f"{name}: {what}")
+
+
+def _shop(customers: int) -> WorldSpec:
+    return shop_of("staples", customers=customers, weeks=HISTORY_WEEKS)
+
+
+def founded(settings: Settings, *, seed: int, console: Console, customers: int) -> Playbook:
     """Let a shop live its history, import it, and train the apprentice on it: the common past of all policies."""
     home = settings.home
     base = settings.model_copy(update={"home": home / "base", "durability": "relaxed", "salt": f"demo-{seed}"})
     with steps(console) as step:
-        world = lived(shop_of("staples", customers=customers, weeks=HISTORY_WEEKS), seed, home / "shop", step)
+        world = lived(_shop(customers), seed, home / "shop", step)
     with opened(base, clock=lambda: world.now) as workspace:
         for kind in ("items", "events"):
             report = imported(workspace, kind, home / "shop" / f"{kind}.jsonl", None, console)
             console.print(escape(report.lines()[0] + ":" + report.lines()[1].removeprefix("  made")), highlight=False)
         with steps(console) as step:
-            playbook = turned(workspace, step).playbook
-    return world, playbook
+            return turned(workspace, step).playbook
 
 
-def _season(name: str, arm: Arm, settings: Settings, world: World, playbook: Playbook) -> Season:
-    place = branch(settings.home / "base", settings.home / name.replace(" ", "-"))
-    own = under(settings.model_copy(update={"salt": "demo"}), place, arm)
-    season = Season(name, world.copy(), own)
-    season.adopt(playbook, oracle=name == "myopic oracle")
+def _season(plan: Plan, world: World) -> Season:
+    home = plan.settings.home
+    place = branch(home / "base", home / plan.name.replace(" ", "-"))
+    own = under(plan.settings.model_copy(update={"salt": f"demo-{plan.seed}"}), place, plan.arm)
+    season = Season(plan.name, world, own)
+    with opened(own, clock=lambda: world.now) as workspace:
+        champion = workspace.registry.live()
+        if champion is None:
+            raise NotFound("the shop has no champion: its history taught nothing")
+        season.adopt(workspace.registry.playbook(champion.version), oracle=plan.name == POLICIES[-1][0])
     return season
 
 
-def _retrained(season: Season, progress: Progress) -> str:
-    task = progress.add_task("  retraining", total=1)
+def _retrained(season: Season, step: Step) -> str:
     with opened(season.settings, clock=lambda: season.world.now) as workspace:
-        turn = turned(workspace, lambda what: progress.update(task, description=f"  retraining: {what}"))
+        turn = turned(workspace, step)
     if turn.promoted:
         season.adopt(turn.playbook)
-    assert turn.judgement is not None  # noqa: S101 (the log has grown, so it was judged)
     said = "promoted" if turn.promoted else "held back"
-    progress.update(task, description=f"  retrained: {said}", completed=1)
-    return f"{said}: {turn.judgement.verdict.reasons[0] if turn.judgement.verdict.reasons else ''}"
+    reasons = turn.judgement.verdict.reasons if turn.judgement else ()
+    return f"{said}: {reasons[0] if reasons else 'this log was judged before'}"
 
 
 def _counted(world: World, since: int, until: int) -> dict[str, int]:

@@ -36,6 +36,15 @@ class Open:
     regret: list[float] = field(default_factory=list)
     offered: tuple[Candidates, F64] | None = None
 
+    def note(self, row: int) -> None:
+        """Note which candidate was chosen, and which was the best by the truth."""
+        if self.offered is None:
+            return
+        candidates, truth = self.offered
+        self.chosen.append(int(candidates.mode[row]))
+        self.best.append(int(candidates.mode[int(np.argmax(truth))]))
+        self.regret.append(float(truth.max() - truth[row]))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watching(ValueModel):
@@ -133,13 +142,7 @@ class Season:
     def _decided(self, moment: Row) -> dict[str, Any]:
         self.open.moment, self.open.offered = moment, None
         record = wait(self.engine.deciding(DecisionIn.model_validate(moment).ask(self.world.now, "")))
-        if self.open.offered is not None:
-            _, truth = self.open.offered
-            row = int(record["chosen"])
-            codes = self.open.offered[0].mode
-            self.open.chosen.append(int(codes[row]))
-            self.open.best.append(int(codes[int(np.argmax(truth))]))
-            self.open.regret.append(float(truth.max() - truth[row]))
+        self.open.note(int(record["chosen"]))
         return record
 
     def close(self) -> None:
@@ -165,4 +168,5 @@ def weekly(world: World, since: int, weeks: int) -> F64:
     table = world.takings.table(since, since + weeks * 7 * DAY)
     days = np.zeros((table.shape[0], weeks * 7))
     days[:, : table.shape[1]] = table[:, : weeks * 7]
-    return days.reshape(table.shape[0], weeks, 7).sum(axis=2)
+    weekly_sums: F64 = days.reshape(table.shape[0], weeks, 7).sum(axis=2)
+    return weekly_sums

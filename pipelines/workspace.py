@@ -1,6 +1,5 @@
 """A workspace, opened: the settings, the store, the shop, the specs and the registry that pipelines work on."""
 
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from functools import cached_property
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from cxreco.edge.arms import salt_of
 from cxreco.edge.clock import now
 from cxreco.edge.registry import Registry
 from cxreco.edge.settings import Settings
@@ -38,7 +38,7 @@ class Workspace:
     @property
     def salt(self) -> str:
         """The workspace's secret, made once."""
-        return self.settings.salt or self.store.meta("salt", secrets.token_hex(16))
+        return salt_of(self.settings, self.store)
 
 
 @contextmanager

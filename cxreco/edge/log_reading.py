@@ -1,6 +1,6 @@
 """The log read back: rows to events, decisions and ticks, the same way for one customer and for all of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from cxreco.recognise.ticks import DecisionRef, TickRow, rows_of, tick_of_decisi
 Ticks = NDArray[np.void]
 Record = Mapping[str, Any]
 REMEMBERED = 50_000
+# Rows between two pauses of a reader: some milliseconds, so that a server that shares the shop can answer meanwhile.
+BATCH = 250
 
 
 def event_of(row: Row) -> Event:
@@ -96,19 +98,21 @@ class Ticker:
             Which decision each of the customer's orders came from, as far as their log says; added to here, so that
             the next call for the same customer knows.
         """
+        return self.ticks_of_many((row, customer, origins) for row in rows)
+
+    def ticks_of_many(self, rows: Iterable[tuple[Row, int, dict[str, str]]]) -> Ticks:
+        """Return the ticks of rows of any customers, each with its customer's code and origins (see `ticks`)."""
         if self._generation != self._shop.generation:
             self._refs.clear()
             self._generation = self._shop.generation
         made: list[TickRow] = []
-        parts: list[Ticks] = []
-        for row in rows:
+        for row, customer, origins in rows:
             if row.kind == DECISION:
                 ref = self._remember(decision_ref(record_of(row), self._shop), row.uid[2:])
-                parts += [ticks_from(made), tick_of_decision(ref, at=row.at, seq=row.seq, customer=customer)]
-                made = []
+                made += tick_of_decision(ref, at=row.at, seq=row.seq, customer=customer).tolist()
             else:
                 made += self._of_event(event_of(row), row.seq, customer, origins)
-        ticks = np.concatenate([*parts, ticks_from(made)]) if parts else ticks_from(made)
+        ticks = ticks_from(made)
         self._shop.ticked({code for code in ticks["item"].tolist() if code >= 0})
         return ticks
 
@@ -201,7 +205,7 @@ class LogReader:
             self._parts.clear()
             self._position = 0
             self._generation = self._shop.generation
-        for rows in self._store.scan(self._position, upto_seq=last, batch=1_000):
+        for rows in self._store.scan(self._position, upto_seq=last, batch=BATCH):
             self._parts.append(self._ticks(rows))
             self._position = rows[-1].seq
             yield
@@ -222,14 +226,8 @@ class LogReader:
         return self._codes.setdefault(customer_id, len(self._codes))
 
     def _ticks(self, rows: Sequence[Row]) -> Ticks:
-        by_customer: dict[str, list[Row]] = {}
-        for row in rows:
-            by_customer.setdefault(row.customer_id, []).append(row)
-        parts = []
-        for customer_id, own in by_customer.items():
-            code = self._code(customer_id)
-            parts.append(self._ticker.ticks(own, code, self._origins.setdefault(code, {})))
-        return np.concatenate(parts)
+        coded = ((row, self._code(row.customer_id)) for row in rows)
+        return self._ticker.ticks_of_many((row, code, self._origins.setdefault(code, {})) for row, code in coded)
 
     def _identified(self, last: int) -> list[str]:
         return list(dict.fromkeys(customer_id for _, customer_id, seq in self._aliases if seq <= last))

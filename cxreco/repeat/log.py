@@ -68,14 +68,16 @@ class Log:
             raise BadInput(f"customer {unknown} is not in the log", where="customer_id") from unknown
 
 
-def published(log: Log, *, every_days: int = 7) -> TrainingLog:
-    """Return the log with the markets that publishing every so many days would have made.
+def published(log: Log, *, since: int, every_days: int) -> TrainingLog:
+    """Return the log with the markets that publishing every so many days from `since` on would have made.
 
     Only what happened before its date enters a population, so that no moment learns from its own future.
     """
     if every_days < 1:
         raise BadInput(f"must be at least 1, got {every_days}", where="every_days")
-    dates = list(range(log.start, log.now, every_days * DAY)) or [log.now]
+    # The first days of a log say nothing of everybody: publishing begins when there is something to publish.
+    begin = max(since, log.start + min(every_days * DAY, (log.now - log.start) // 2))
+    dates = list(range(begin, log.now, every_days * DAY)) or [log.now]
     markets = [(date, market_at(log, date)) for date in dates]
     return TrainingLog(ticks=log.ticks, markets=markets, queries=log.queries)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cxreco.errors import BadSpec
 from cxreco.journey import DAY, MODE_CODE, Mode
+from cxreco.recognise.layout import Kind
 from cxreco.repeat.history import Revisited, revisit
 from cxreco.repeat.log import Log, published
 from cxreco.repeat.reward import outcomes_of
@@ -32,6 +33,7 @@ F64 = NDArray[np.float64]
 Specs = Mapping[str, Mapping[str, Any]]
 Step = Callable[[str], None]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
+WRONG_SHOWS = 7 * DAY
 # Specs whose change makes a challenger a change; with the same ones it is a refresh.
 DECIDING = ("actions", "guardrails", "need", "policy", "ranker", "reward", "training", "value")
 
@@ -40,12 +42,13 @@ DECIDING = ("actions", "guardrails", "need", "policy", "ranker", "reward", "trai
 class TrainingSpec:
     """`models/training.toml`, read."""
 
-    later_days: float = 28.0
-    publish_every_days: int = 7
+    later_days: float = 42.0
+    window_days: float = 182.0
+    publish_every_days: int = 14
     ranker_moments: int = 3_000
     need_rows: int = 40_000
     revisited: int = 3_000
-    shadow_days: float = 10.0
+    shadow_days: float = 28.0
     evaluation_days: float = 7.0
     seed: int = 7
 
@@ -92,7 +95,7 @@ def learn(log: Log, specs: Specs, *, step: Step = lambda _: None) -> Lessons:
     # With less than twice the later days of history, half of it is the past and half is later.
     since = max(log.now - int(spec.later_days * DAY), (log.start + log.now) // 2)
     step("publishing populations")
-    training = published(log, every_days=_pace(log, spec))
+    training = published(log, since=log.now - int(spec.window_days * DAY), every_days=spec.publish_every_days)
     request = fit_request(training, specs, until=since, step=step)
     step("revisiting undisturbed moments")
     revisited = revisit(
@@ -126,7 +129,8 @@ def fit_playbook(lessons: Lessons, *, salt: str, until: int | None = None) -> Pl
     specs, worth = lessons.specs, lessons.worth
     answers, placed = answers_of(lessons.log, worth, as_of=as_of)
     undisturbed = _known_by(lessons.revisited.undisturbed, as_of - worth.order_window)
-    value = fit_value(ValueSpec.from_spec(specs["value"]), worth, undisturbed, answers)
+    rate = returned_share(lessons.log, worth, as_of)
+    value = fit_value(ValueSpec.from_spec(specs["value"]), worth, undisturbed, answers, return_rate=rate)
     guardrails = Guardrails.from_spec(specs["guardrails"])
     usual = max(value.basket.usual, 1e-6)
     return sealed(
@@ -157,6 +161,9 @@ def answers_of(log: Log, worth: Worth, *, as_of: int) -> tuple[Answers, Evidence
     rows = rows[outcomes.frame["ripe_order"].to_numpy(np.bool_)[rows]]
     x = decisions.x.astype(np.float64)
     heads = {name: outcomes.head(name) for name in HEADS if name != "base"}
+    # Most wrong orders show within days (cancelled in notice, sent back): to wait out the whole window would let a bad
+    # habit run for a month. What comes later still counts when it comes.
+    heads["wrong"] = heads["wrong"][0], frame["at"].to_numpy(np.int64) + WRONG_SHOWS <= as_of
     answers = Answers(
         x=x[decisions.chosen_rows[rows]],
         hold_x=x[decisions.starts[rows]],
@@ -194,15 +201,19 @@ def spec_hash(specs: Specs) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def returned_share(log: Log, worth: Worth, as_of: int) -> float:
+    """Return the share of orders of which something came back, shrunk towards the declared prior as by 50 orders."""
+    past = log.ticks[log.ticks["at"] < as_of]
+    orders = int((past["kind"] == Kind.ORDER).sum())
+    returns = past[past["kind"] == Kind.RETURNED]
+    events = np.unique(np.stack([returns["customer"], returns["at"]], axis=1), axis=0).shape[0] if returns.size else 0
+    return float((min(events, orders) + 50.0 * worth.return_rate) / (orders + 50.0))
+
+
 def _known_by(undisturbed: Undisturbed, at: int) -> Undisturbed:
     keep = undisturbed.at < at
     return Undisturbed(x=undisturbed.x[keep], ordered=undisturbed.ordered[keep], margin=undisturbed.margin[keep],
                        at=undisturbed.at[keep])  # fmt: skip
-
-
-def _pace(log: Log, spec: TrainingSpec) -> int:
-    """Return the days between populations: as declared, wider where the log would need more than 60 of them."""
-    return max(spec.publish_every_days, int((log.now - log.start) / DAY / 60) + 1)
 
 
 def _report(lessons: Lessons, heads: Mapping[str, Any], decisions: int) -> dict[str, float]:

@@ -109,13 +109,22 @@ class ValueSpec:
         )
 
 
-def fit_value(spec: ValueSpec, worth: Worth, undisturbed: Undisturbed, answers: Answers) -> ValueModel:
-    """Fit all heads; with no answers the model is the apprentice: history for `base`, beliefs for the rest."""
+def fit_value(
+    spec: ValueSpec, worth: Worth, undisturbed: Undisturbed, answers: Answers, *, return_rate: float
+) -> ValueModel:
+    """Fit all heads; with no answers the model is the apprentice: history for `base`, beliefs for the rest.
+
+    Parameters
+    ----------
+    return_rate
+        Share of all orders of which something came back.
+    """
     base_rate = _rate(undisturbed.ordered, spec.base.get("rate", 0.1), strength=20.0)
     base = _fit_base(spec, undisturbed, answers, base_rate)
     usual = _usual_margin(undisturbed, answers)
     basket = Basket(usual=usual, pseudo_orders=spec.basket.get("pseudo_orders", 3.0), share=_belief_share(spec))
     rates = {name: spec.rates[name] for name in ("complained", "unsubscribed", "satisfied")}
+    rates["returned"] = return_rate
     model = ValueModel(
         heads={"base": base} | {name: fit_head(_no_rows(), spec.beliefs[name].prior(), spec.trees)
                                 for name in HEADS if name != "base"},
@@ -169,7 +178,7 @@ def _offset(name: str, model: ValueModel, answers: Answers, keep: Bool) -> F64:
     if name == "wrong":
         return logit_of(1.0 - np.nan_to_num(x[:, VALUE_COLUMN["certainty"]]))
     if name == "returned":
-        return logit_of(np.nan_to_num(x[:, VALUE_COLUMN["return_rate"]], nan=0.02))
+        return logit_of(model.return_rate(x, answers.mode[keep]))
     rate = model.rates[name] * np.where(answers.contact[keep] | (name == "satisfied"), 1.0, ON_A_PAGE)
     return logit_of(rate)
 
@@ -178,14 +187,14 @@ def _fit_share(spec: ValueSpec, basket: Basket, answers: Answers) -> F64:
     """Return by mode how far the offered item moves the basket: ridge regression towards the belief."""
     share = _belief_share(spec)
     bought = (answers.outcomes["order"] > 0) & answers.ripe["order"]
-    own = basket.own(answers.x)
+    own, lines = basket.own(answers.x), basket.lines(answers.x)
     item = answers.x[:, VALUE_COLUMN["item_margin"]] * np.nan_to_num(answers.x[:, VALUE_COLUMN["quantity"]], nan=1.0)
     firm = spec.basket.get("sd", 0.25) ** -2
     for code in range(1, len(MODES)):
         rows = bought & (answers.mode == code) & np.isfinite(item)
         if code == AUTOMATE or not rows.any():
             continue
-        apart, gain = item[rows] - own[rows], answers.margin[rows] - own[rows]
+        apart, gain = item[rows] - (own / lines)[rows], answers.margin[rows] - own[rows]
         noise = max(float(np.var(gain)), 1e-9)
         precision = float(apart @ apart) / noise + firm
         share[code] = np.clip((float(apart @ gain) / noise + firm * share[code]) / precision, 0.0, 1.0)

@@ -36,7 +36,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "coach.winback": Recipe(mode=Mode.COACH, params={"overdue": 1.5, "min_orders": 2.0}),
         "auto.replenish": Recipe(
             mode=Mode.AUTOMATE,
-            params={"min_need": 0.2, "count": 2.0, "min_item_orders": 2.0, "notice_hours": 24.0, "slack_days": 7.0},
+            params={"min_need": 0.3, "count": 2.0, "min_item_orders": 2.0, "notice_hours": 24.0, "slack_days": 27.0},
         ),
     }
 )

@@ -24,13 +24,13 @@ def propose(context: Context, actions: Sequence[tuple[int, Action]]) -> list[Pro
 def _replenish(context: Context, index: int, action: Action) -> list[Proposal]:
     """Return the orders due: bought often enough to be a habit, and soon bought anyway.
 
-    Their certainty is the calibrated probability that the customer would buy the item unprompted within the notice and
-    the slack: else the order would come too early.
+    An order is considered once the need is likely within the week, so that it does not come too early. Its certainty is
+    the calibrated probability that the customer would buy the item unprompted within the notice and the slack.
     """
     window = action.params["notice_hours"] / 24.0 + action.params["slack_days"]
     certainty = context.need_within(window)
     where = context.offerable & (context.column("item_orders") >= action.params["min_item_orders"])
-    where &= certainty >= action.params["min_need"]
+    where &= context.need >= action.params["min_need"]
     return [
         Proposal(
             index,

@@ -57,7 +57,7 @@ def grow(
     if unknown:
         raise BadSpec(f"unknown; known are {', '.join(sorted(_KNOWN))}", where=f"lightgbm.{min(unknown)}")
     settings: dict[str, object] = {
-        "seed": 7, "num_threads": 2, **params, "objective": objective, "deterministic": True,
+        "seed": 7, "num_threads": 1, **params, "objective": objective, "deterministic": True,
         "force_row_wise": True, "verbosity": -1,
     }  # fmt: skip
     rounds = int(params.get("rounds", 100))

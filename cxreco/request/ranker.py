@@ -96,9 +96,15 @@ class RankerSpec:
 
     later_share: float = 0.25
     min_moments: int = 60
-    most_negatives: int = 0
+    most_negatives: int = 40
     lightgbm: Mapping[str, float] = field(
-        default_factory=lambda: {"rounds": 300, "num_leaves": 31, "learning_rate": 0.05, "min_data_in_leaf": 40}
+        default_factory=lambda: {
+            "rounds": 300,
+            "num_leaves": 31,
+            "learning_rate": 0.03,
+            "min_data_in_leaf": 100,
+            "lambda_l2": 5.0,
+        }
     )
 
     def __post_init__(self) -> None:

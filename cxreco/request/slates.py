@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from string import Formatter
 
 import numpy as np
@@ -202,5 +203,9 @@ def _at_hand(context: Context) -> list[int]:
 def _own_words(template: str, words: _Words, position: int) -> str:
     if not template:
         return ""
-    needs = [name for _, name, _, _ in Formatter().parse(template) if name]
-    return filled(template, words.facts(needs, position))
+    return filled(template, words.facts(_named_by(template), position))
+
+
+@lru_cache(maxsize=256)
+def _named_by(template: str) -> tuple[str, ...]:
+    return tuple(name for _, name, _, _ in Formatter().parse(template) if name)

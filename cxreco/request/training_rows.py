@@ -108,7 +108,8 @@ def ranker_rows(log: TrainingLog, *, until: int, most: int = 4000, seed: int = 7
     """
     orders = _orders(log.ticks, until)
     past = _past_moments(log, orders, until)
-    past = past.take(_sample(len(past.query), most, seed))
+    published = np.flatnonzero(past.at >= log.markets[0][0])
+    past = past.take(published[_sample(published.size, most, seed)])
     # By moment: recalled codes, features, labels, and how many bought items no recall named.
     parts: dict[int, tuple[I32, F64, F64, int]] = {}
     for index, state in replay(log.ticks, moments_of(past.customer, past.at)):
@@ -146,7 +147,8 @@ def need_rows(
         Drawn of those the customer had bought, at each instant, at most.
     """
     lines = log.ticks[(log.ticks["kind"] == Kind.ORDER_LINE) & (log.ticks["at"] <= until)]
-    customer, at = _instants(lines, until, max(most // (items + categories), 1), seed)
+    since = min(log.markets[0][0], until)
+    customer, at = _instants(lines, since, until, max(most // (items + categories), 1), seed)
     parts: list[NeedRows] = []
     for index, state in replay(log.ticks, moments_of(customer, at)):
         now = int(at[index])
@@ -253,10 +255,10 @@ def _sample(n: int, most: int, seed: int) -> I64:
     return np.sort(np.random.default_rng(seed).choice(n, size=most, replace=False))
 
 
-def _instants(lines: NDArray[np.void], until: int, most: int, seed: int) -> tuple[I64, I64]:
-    """Return (customer, at): for each customer alike, instants even over the time since their first order."""
+def _instants(lines: NDArray[np.void], since: int, until: int, most: int, seed: int) -> tuple[I64, I64]:
+    """Return (customer, at): for each customer alike, instants even over the time from `since` or their first order."""
     who, first = np.unique(lines["customer"], return_index=True)
-    born = lines["at"][first]
+    born = np.maximum(lines["at"][first], since)
     if not who.size:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     rng = np.random.default_rng(seed)

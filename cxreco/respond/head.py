@@ -67,7 +67,7 @@ class Trees:
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": 2,
+            "num_threads": 1,
             "verbosity": -1,
         }
 

@@ -41,7 +41,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basket:
-    """Expected margin of an order: the customer's own mean, shrunk to everyone's, moved towards the item offered.
+    """Expected margin of an order: the customer's own mean, shrunk to everyone's, more for an item that earns more.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Basket:
     pseudo_orders
         Orders that `usual` counts for.
     share
-        (5,) by mode: how far the item's own margin moves it.
+        (5,) by mode: how much of the offered item's margin beyond that of their usual line ends up in the order.
     """
 
     usual: float
@@ -62,7 +62,12 @@ class Basket:
         own = self.own(x)
         item = np.nan_to_num(x[:, VALUE_COLUMN["item_margin"]]) * _units(x)
         known = np.isfinite(x[:, VALUE_COLUMN["item_margin"]])
-        return np.asarray(np.where(known, own + self.share[mode] * (item - own), own), dtype=np.float64)
+        beyond = np.where(known, item - own / self.lines(x), 0.0)
+        return np.asarray(np.maximum(own + self.share[mode] * beyond, 0.0), dtype=np.float64)
+
+    def lines(self, x: F64) -> F64:
+        """Return (n,) lines of the customer's usual order, at least 1."""
+        return np.maximum(np.nan_to_num(x[:, VALUE_COLUMN["lines_mean"]], nan=1.0), 1.0)
 
     def own(self, x: F64) -> F64:
         """Return (n,) the customer's usual margin, shrunk."""
@@ -87,7 +92,7 @@ class ValueModel:
     base_rate
         Chance of an order within the window where nothing else is known: the offset of `base`.
     rates
-        Base rates of `complained`, `unsubscribed` and `satisfied`.
+        Base rates of `returned` (per order), `complained`, `unsubscribed` and `satisfied`.
     """
 
     heads: Mapping[str, Head]
@@ -124,13 +129,12 @@ class ValueModel:
         p = 1.0 / (1.0 + np.exp(-order_logit))
         p_base = 1.0 / (1.0 + np.exp(-base_logit))
         basket = self.basket.margin(x, mode)
-        returned = self._returned(x, design)
-        loss = self._loss(x)
-        money = p * (self.worth.margin * basket - returned * loss)
+        returned = self._returned(x, mode, design)
+        money = p * (self.worth.margin * basket - returned * self._line_loss(x))
         automatic = mode == AUTOMATE
         wrong = self._wrong(x, design)
         if automatic.any():
-            money = np.where(automatic, self._placed(x, wrong, p_base, basket[hold], loss), money)
+            money = np.where(automatic, self._placed(x, wrong, p_base, basket[hold]), money)
         annoys = np.where(contact, 1.0, ON_A_PAGE)
         complained = np.where(mode > 0, self._rare("complained", x, design) * annoys, 0.0)
         unsubscribed = np.where(mode > 0, self._rare("unsubscribed", x, design) * annoys, 0.0)
@@ -150,9 +154,19 @@ class ValueModel:
         offset = np.full(rows.size, logit_of(np.array([self.base_rate]))[0])
         return self.heads["base"].logit(x[rows], base_design(x[rows]), offset)[back]
 
-    def _returned(self, x: F64, design: F64) -> F64:
-        rate = np.nan_to_num(x[:, VALUE_COLUMN["return_rate"]], nan=0.02)
-        return self.heads["returned"].probability(x, design, logit_of(rate))
+    def return_rate(self, x: F64, mode: I16) -> F64:
+        """Return (n,) believed chance that something of the order comes back: all orders', moved by the item offered."""
+        usual = self.rates["returned"]
+        item = np.nan_to_num(x[:, VALUE_COLUMN["return_rate"]], nan=usual)
+        return np.asarray(usual + self.basket.share[mode] * (item - usual))
+
+    def _returned(self, x: F64, mode: I16, design: F64) -> F64:
+        return self.heads["returned"].probability(x, design, logit_of(self.return_rate(x, mode)))
+
+    def _line_loss(self, x: F64) -> F64:
+        """Return (n,) money lost when a usual line of the customer comes back."""
+        margin = self.basket.own(x) / self.basket.lines(x)
+        return self.worth.margin * margin + self.worth.return_cost(margin / self.worth.margin_share)
 
     def _wrong(self, x: F64, design: F64) -> F64:
         certainty = np.nan_to_num(x[:, VALUE_COLUMN["certainty"]])
@@ -162,19 +176,13 @@ class ValueModel:
         offset = np.full(len(x), logit_of(np.array([self.rates[name]]))[0])
         return self.heads[name].probability(x, design, offset)
 
-    def _loss(self, x: F64) -> F64:
-        """Return (n,) money lost when the offered item comes back: its margin, handling, and a share of its price."""
-        units = _units(x)
-        margin = self.worth.margin * np.nan_to_num(x[:, VALUE_COLUMN["item_margin"]]) * units
-        price = np.nan_to_num(x[:, VALUE_COLUMN["item_price"]]) * units
-        return np.asarray(margin + self.worth.return_handling + self.worth.return_price_share * price)
-
-    def _placed(self, x: F64, wrong: F64, p_base: F64, hold_basket: F64, loss: F64) -> F64:
+    def _placed(self, x: F64, wrong: F64, p_base: F64, hold_basket: F64) -> F64:
         """Return (n,) money of an order the shop places: right and kept, or wrong and paid for."""
         item = self.worth.margin * np.nan_to_num(x[:, VALUE_COLUMN["item_margin"]]) * _units(x)
         anyway = np.nan_to_num(x[:, VALUE_COLUMN["need_3"]]) * item
         others = p_base * self.worth.margin * hold_basket
-        return np.asarray(others - anyway + (1.0 - wrong) * item - wrong * (loss - item), dtype=np.float64)
+        cost = self.worth.return_cost(np.nan_to_num(x[:, VALUE_COLUMN["item_price"]]) * _units(x))
+        return np.asarray(others - anyway + (1.0 - wrong) * item - wrong * cost, dtype=np.float64)
 
 
 def base_design(x: F64) -> F64:

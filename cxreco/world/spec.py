@@ -1,7 +1,9 @@
 """What a simulated shop is made of: numbers fixed before any engine is run, each with its reason.
 
 None is fitted to what an engine does. Where a figure is a judgement, it is one a shopkeeper would nod at; the presets
-move a few of them to make other shops.
+move a few of them to make other shops. Before any engine was run, the pull of messages and the price of fatigue were
+set so that in the default world each mode, and `hold`, is the best thing to do at one moment in twenty or more (for
+somebody who knows everything, see `oracle.informed`): a world in which one mode always wins would teach nothing.
 """
 
 from collections.abc import Mapping

@@ -1,17 +1,21 @@
 """The engine at work: what it logs can be decided again bit for bit; a part that fails costs no answer."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
 from cxreco.edge import decider
+from cxreco.edge.decider import Ask
 from cxreco.edge.engine import Engine
 from cxreco.edge.records import moment_of
-from cxreco.edge.store import StoreUnavailable
+from cxreco.edge.steps import Steps
+from cxreco.edge.store import Placed, Placing, StoreUnavailable
 from cxreco.errors import Conflict, NotFound
 from cxreco.journey import DAY, Arm, Mode, Moment, Surface
 from cxreco.recognise.contract import write_time
@@ -102,20 +106,57 @@ def test_no_consent_no_automatic_order_and_none_revived_by_backdating(shop: Engi
     assert not proposed(NOW + 3 * DAY, consented=False)
 
 
-def test_contacts_stay_under_the_cap_whoever_asks_at_once(shop: Engine) -> None:
+def test_contacts_stay_under_the_cap_whoever_asks_at_once(shop: Engine, make_engine: Make, playbook: Playbook) -> None:
+    engine = make_engine(arms={"random": 100})
+    engine.adopt("champion", playbook)
     made: list[dict[str, Any]] = []
 
     def ask(k: int) -> None:
-        made.extend(shop.decide(moment("ann", surface=Surface.OUTBOUND, channel="email"), f"{k}-{n}") for n in range(4))
+        made.extend(
+            engine.decide(moment("ann", surface=Surface.OUTBOUND, channel="email"), f"{k}-{n}") for n in range(8)
+        )
 
     threads = [Thread(target=ask, args=(k,)) for k in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(made) == 16
-    assert sum(record["contact"] for record in made) == 3
-    assert all(shop.replay(record["decision_id"]).same for record in made)
+    assert len(made) == 32
+    assert 1 <= sum(record["contact"] for record in made) <= playbook.guardrails.most_contacts
+    assert all(engine.replay(record["decision_id"]).same for record in made)
+
+
+def test_contacts_decided_upon_the_same_log_are_decided_again(
+    make_engine: Make, shop: Engine, playbook: Playbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(arms={"random": 100})
+    engine.adopt("champion", playbook)
+    held: list[Placing] = []
+
+    def hold(placing: Placing) -> Future[Placed]:
+        held.append(placing)
+        return Future()
+
+    monkeypatch.setattr(engine.store, "place", hold)
+    asks = [Ask(moment=moment("ann", surface=Surface.OUTBOUND, channel="email"), request_id=f"{n}") for n in range(24)]
+    under_way = [engine.deciding(ask) for ask in asks]
+    for steps in under_way:
+        next(steps)
+    monkeypatch.undo()
+    drafted = [orjson.loads(placing.entry.body) for placing in held]
+    assert sum(record["contact"] for record in drafted) > playbook.guardrails.most_contacts
+    made = [finished(engine, steps, placing) for steps, placing in zip(under_way, held, strict=True)]
+    assert 1 <= sum(record["contact"] for record in made) <= playbook.guardrails.most_contacts
+
+
+def finished(engine: Engine, steps: Steps[Any], placing: Placing) -> dict[str, Any]:
+    try:
+        future = steps.send(engine.store.place(placing).result())
+        while True:
+            future = steps.send(future.result())
+    except StopIteration as stop:
+        record: dict[str, Any] = stop.value
+        return record
 
 
 def test_two_processes_worth_of_engines_agree(shop: Engine, make_engine: Make, playbook: Playbook) -> None:

@@ -117,7 +117,7 @@ def test_gaps_come_from_repeat_purchases_and_lean_on_the_category():
     assert p.gap_mean[0] == pytest.approx(14.0, abs=0.1) and p.gap_sd[0] < 1.5
     assert 14.0 < p.gap_mean[1] < 40.0
     assert p.gap_mean[3] == pytest.approx(p.category_gap_mean[shelf_of(6).category[3]])
-    assert p.repeat_share[0] > 0.9 > p.repeat_share[3] > p.repeat_share[5]
+    assert p.repeat_share[0] > 0.9 > p.repeat_share[3]
     assert p.buyers[0] == 60 and p.buyers[4] == 0
     assert p.last_sold_at[1] == 45 * DAY
 
