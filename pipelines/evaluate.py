@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 
@@ -15,8 +16,10 @@ from cxreco.repeat.evaluation import Report, evaluate
 from cxreco.repeat.log import Log
 from cxreco.repeat.promotion import Change, PromotionRules, Verdict, judge
 from cxreco.repeat.reward import outcomes_of
-from cxreco.repeat.targets import target_of
+from cxreco.repeat.targets import foresight_of, target_of
 from cxreco.respond.worth import Worth
+
+F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,7 @@ class Judgement:
 
     def words(self, currency: str) -> str:
         """Say it plainly."""
-        head = "promote" if self.verdict.promote else "hold"
+        head = "promote" if self.verdict.promote else "held back"
         lines = [f"verdict on the {self.verdict.kind}: {head}", *(f"  {reason}" for reason in self.verdict.reasons)]
         for report in self.reports:
             lines += [f"  {line}" for line in report.words(currency)]
@@ -62,7 +65,7 @@ def judged(workspace: Workspace, log: Log, trial: Trial) -> Judgement:
     rules = PromotionRules.from_spec(workspace.specs["promotion"])
     versions = {"champion": champion.version, "challenger": trial.judged} | ({"anchor": anchor} if anchor else {})
     try:
-        reports = _reports(workspace, log, trial, versions, rules)
+        reports, foresight = _reports(workspace, log, trial, versions, rules)
     except NoSupport as thin:
         verdict = Verdict(promote=False, kind=kind, reasons=(str(thin),), needed=None, checks=())
         return _kept(workspace, trial, Judgement(verdict=verdict))
@@ -73,14 +76,17 @@ def judged(workspace: Workspace, log: Log, trial: Trial) -> Judgement:
         kind=kind,
         attempt=trials.attempts() + 1,
         anchor=reports.get("anchor"),
+        foresight=foresight,
     )
     return _kept(workspace, trial, Judgement(verdict=verdict, reports=(reports["champion"], reports["challenger"])))
 
 
 def _reports(
     workspace: Workspace, log: Log, trial: Trial, versions: dict[str, str], rules: PromotionRules
-) -> dict[str, Report]:
+) -> tuple[dict[str, Report], F64]:
     later = log.decisions.take(log.decisions.decisions["at"].to_numpy(np.int64) >= trial.cut)
+    if not len(later):
+        raise NoSupport("no decision was logged after what the challenger learned from: nothing can be judged yet")
     frame = later.decisions
     outcomes = outcomes_of(
         frame,
@@ -96,10 +102,14 @@ def _reports(
     # One model of money for all: the challenger's twin, which never saw these days.
     targets = {name: target_of(playbook, later) for name, playbook in playbooks.items()}
     q = targets["challenger"].money
-    return {
+    reports = {
         name: evaluate(later, outcomes.frame, target.joint, name=name, q=q, groups=groups, rules=rules.support)
         for name, target in targets.items()
     }
+    ordered = outcomes.frame["ordered"].to_numpy(np.float64)
+    foresight = foresight_of(targets["champion"], targets["challenger"], later, ordered)
+    used = np.isin(frame["decision_id"].to_numpy(object).astype(str), reports["champion"].decision_id.astype(str))
+    return reports, foresight[used]
 
 
 def _kept(workspace: Workspace, trial: Trial, judgement: Judgement) -> Judgement:

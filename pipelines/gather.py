@@ -32,7 +32,8 @@ def gather(store: Store, shop: Shop, *, upto_seq: int | None = None) -> Log:
         catalogue=shop.catalogue,
         codes=shop.codes,
         decisions=decisions_of(row for rows in store.scan(kinds=[DECISION], upto_seq=read.position) for row in rows),
-        position=read.position,
+        # The last arrival that is here: rows that were there already advance the store's counter, and teach nothing.
+        position=int(ticks["seq"].max()) if ticks.size else 0,
         now=int(ticks["at"].max()) + 1 if ticks.size else 0,
         queries={seq: str(body.get("query") or "") for seq, body in bodies},
         dated=dated,

@@ -46,7 +46,7 @@ def trained(workspace: Workspace, log: Log, step: Step) -> tuple[Trial, Playbook
         step("this log was learned from before")
         return same[-1], workspace.registry.playbook(same[-1].version)
     lessons = learn(log, workspace.specs.tables, step=step)
-    cut = evaluation_cut(lessons)
+    cut = evaluation_cut(lessons, workspace)
     step("teaching the value heads")
     salt = f"{workspace.salt}:{log.position}"
     playbook = fit_playbook(lessons, salt=salt)
@@ -60,10 +60,17 @@ def trained(workspace: Workspace, log: Log, step: Step) -> tuple[Trial, Playbook
     return trials.keep(trial), playbook
 
 
-def evaluation_cut(lessons: Lessons) -> int:
-    """Return where the evaluation days begin: so many ripe days before now."""
+def evaluation_cut(lessons: Lessons, workspace: Workspace) -> int:
+    """Return where the evaluation days begin: so many ripe days before now, and after the champion's own training.
+
+    At least the latest ripe half of them is kept, even where the champion has learned from a part of it: that can only
+    speak for the champion.
+    """
     days = TrainingSpec.from_spec(lessons.specs["training"]).evaluation_days
-    return lessons.log.now - lessons.worth.order_window - int(days * DAY)
+    ripe = lessons.log.now - lessons.worth.order_window
+    champion = workspace.registry.live()
+    known = workspace.registry.playbook(champion.version).trained_to if champion else 0
+    return max(ripe - int(days * DAY), min(known, ripe - int(days * DAY / 2)))
 
 
 def summary(trial: Trial, playbook: Playbook) -> str:

@@ -13,7 +13,7 @@ from cxreco.edge.clock import now
 from cxreco.edge.registry import Registry
 from cxreco.edge.settings import Settings
 from cxreco.edge.shop import Shop
-from cxreco.edge.specs import Specs, load_specs
+from cxreco.edge.specs import Specs, load_specs, write_default_specs
 from cxreco.edge.sqlite_store import SqliteStore
 from cxreco.edge.store import Store
 
@@ -44,7 +44,7 @@ class Workspace:
 @contextmanager
 def opened(settings: Settings, clock: Callable[[], int] = now) -> Iterator[Workspace]:
     """Open the workspace, making its folder where there is none, and close it again."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+    write_default_specs(settings.home)
     store = SqliteStore(settings.home / "log.db", relaxed=settings.durability == "relaxed")
     try:
         yield Workspace(

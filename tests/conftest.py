@@ -1,35 +1,25 @@
-"""What all tests share: a clean environment, compiled code that is never stale, and the real data sets."""
+"""What all tests share: a clean environment and the real data sets."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
+if TYPE_CHECKING:
+    from cxreco.respond.playbook import Playbook
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+CATEGORIES = ("drinks", "dairy", "bakery", "cereal")
 IN_CI = os.environ.get("CI", "").lower() == "true"
 
 
-def _compiled_sources() -> str:
-    """Digest of every file that compiled code is made of.
-
-    numba notices a change in a function's own file, not in the files it calls into, so the cache's folder carries all.
-    """
-    digest = hashlib.blake2b(digest_size=8)
-    for path in sorted((ROOT / "cxreco").rglob("*.py")):
-        text = path.read_bytes()
-        if b"compiled" in text or path.name == "layout.py":
-            digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + text)
-    return digest.hexdigest()
-
-
-# Before numba, LightGBM, matplotlib and MLflow are imported: they read these once.
+# Before LightGBM, matplotlib and MLflow are imported: they read these once.
 for name in [name for name in os.environ if name.startswith("CXRECO_")]:
     del os.environ[name]
-os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba_cache" / _compiled_sources()))
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -70,3 +60,45 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "workspace"
     monkeypatch.setenv("CXRECO_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def playbook() -> "Playbook":
+    """Return a playbook that nobody has trained: beliefs decide, and every category of CATEGORIES stands at notice."""
+    from cxreco.edge.specs import load_specs
+    from cxreco.repeat.value_training import Answers, Undisturbed, ValueSpec, fit_value
+    from cxreco.request.actions import Actions
+    from cxreco.request.need import NeedModel
+    from cxreco.request.propose import RequestModels
+    from cxreco.request.ranker import Blend
+    from cxreco.respond.guardrails import Guardrails
+    from cxreco.respond.ladder import Ladder
+    from cxreco.respond.playbook import Playbook, sealed
+    from cxreco.respond.policy import Policy
+    from cxreco.respond.worth import Worth
+
+    specs = load_specs()
+    guardrails = Guardrails.from_spec(specs["guardrails"])
+    worth = Worth.from_spec(specs["reward"])
+    nobody = Undisturbed.none()
+    nothing = Answers(
+        x=nobody.x, hold_x=nobody.x, mode=nobody.at.astype("i2"), contact=nobody.at.astype(bool), outcomes={}, ripe={},
+        margin=nobody.margin, at=nobody.at,
+    )  # fmt: skip
+    value = fit_value(ValueSpec.from_spec(specs["value"]), worth, nobody, nothing, return_rate=worth.return_rate)
+    need = NeedModel.from_spec(specs["need"])
+    return sealed(
+        Playbook(
+            name="connected",
+            salt="salt of the tests",
+            trained_to=0,
+            position=0,
+            decisions=0,
+            spec=specs.sha256,
+            request=RequestModels(ranker=Blend(), need=need, actions=Actions.from_spec(specs["actions"])),
+            value=value,
+            policy=Policy.from_spec(specs["policy"]),
+            guardrails=guardrails,
+            ladder=Ladder(bar=guardrails.bar, notice=dict.fromkeys(CATEGORIES, 0.01)),
+        )
+    )

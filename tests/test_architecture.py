@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -82,6 +83,38 @@ def test_the_command_line_starts_light() -> None:
     assert {name for name in loaded if name.startswith("cxreco")} == {"cxreco", "cxreco.cli", "cxreco.errors"}
 
 
-def test_serving_loads_neither_mlflow_nor_training() -> None:
+def test_serving_loads_neither_mlflow_nor_training_nor_what_only_training_needs() -> None:
     loaded = loaded_by("cxreco.serve")
-    assert loaded & {"mlflow", "matplotlib", "cxreco.repeat", "cxreco.world", "cxreco.pipelines"} == set()
+    heavy = {"mlflow", "matplotlib", "sklearn", "pandas", "lightgbm", "duckdb", "pyarrow", "scipy.stats"}
+    own = {"cxreco.repeat", "cxreco.world", "cxreco.pipelines", "cxreco.tables", "cxreco.respond.head_fitting"}
+    assert loaded & (heavy | own) == set()
+
+
+def test_compiled_code_is_cached_under_a_name_of_all_that_it_is_made_of() -> None:
+    from cxreco.compiled import sources_digest
+
+    texts = {
+        "cxreco.a": b"from cxreco.compiled import compiled\nfrom cxreco.b import X\n",
+        "cxreco.b": b"from cxreco.c import Y\n",
+        "cxreco.c": b"Y = 1\n",
+        "cxreco.d": b"Z = 1\n",
+    }
+    digest = sources_digest(texts)
+    assert sources_digest(texts | {"cxreco.d": b"Z = 2\n"}) == digest
+    for name in ("cxreco.a", "cxreco.b", "cxreco.c"):
+        assert sources_digest(texts | {name: texts[name] + b"# changed\n"}) != digest
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_whoever_names_a_cache_keeps_it_and_one_that_cannot_be_written_is_said(tmp_path: Path, given: bool) -> None:
+    code = "import numba, cxreco.request.forest as f; print(numba.config.CACHE_DIR); print(f._read.stats.cache_path)"
+    (tmp_path / "taken").write_text("")
+    own = {"NUMBA_CACHE_DIR": str(tmp_path / "mine")} if given else {"XDG_CACHE_HOME": str(tmp_path / "taken")}
+    kept = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env=kept | own
+    )
+    folder, path = run.stdout.split()
+    assert folder.startswith(str(tmp_path))
+    assert path.startswith(folder) == given
+    assert ("cannot be written" in run.stderr) == (not given)

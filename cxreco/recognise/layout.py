@@ -1,7 +1,8 @@
 """What a customer's state is made of, field by field, and the ticks that it is folded from.
 
 Times inside a state are unsigned seconds since 1970 (0: never); a tick carries microseconds. Decayed sums are kept as
-of `decayed_at` of their record and are brought forward when read or added to; half-lives are in the field's name, in days.
+of `decayed_at` of their record and are brought forward when read or added to; half-lives are in the field's name, in
+days.
 """
 
 from enum import IntEnum
@@ -67,9 +68,9 @@ class Purpose(IntEnum):
 
 
 # One tick. `value`: order total, survey score, rating, spend limit of a consent (NaN: none), by kind.
-# `flag`: bought item 0 of an accepted decision, granted (1) or refused (0), survey instrument, rung of an order, by kind.
-# `ref`: the decision it names (hash of its id; 0: none). `until`: expiry of a contact; orders a month for a consent.
-# `mode`, `action`: of the decision it names (-1: none or unknown).
+# `flag`: bought item 0 of an accepted decision, granted (1) or refused (0), survey instrument, rung of an order, by
+# kind. `ref`: the decision it names (hash of its id; 0: none). `until`: expiry of a contact; orders a month for a
+# consent. `mode`: of the decision it names (-1: none or unknown).
 TICK = np.dtype(
     [
         ("at", "<i8"),

@@ -2,25 +2,29 @@
 
 A refresh must be non-inferior within a margin; a change must be better, with the error spread over all challengers
 (alpha spending with sum alpha, Foster & Stine 2008). Both are judged by the customer-clustered difference on the same
-decisions. An anchor (the policy that last won as a change) keeps a chain of refreshes from drifting downhill by a
-margin at a time.
+decisions. Where a week's log cannot tell a refresh from its champion to within the margin, and does not show it to be
+worse either, the same model with more data is held to what the week can tell: it must have foreseen the customers'
+answers as well as the champion did. An anchor (the policy that last won as a change) keeps a chain of refreshes from
+drifting downhill by a margin at a time.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, isfinite
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cxreco.errors import BadInput, BadSpec
 from cxreco.repeat.estimators import Estimate, Terms, difference, terms_named
 from cxreco.repeat.evaluation import HARMS, Report
-from cxreco.repeat.intervals import needed, spent
+from cxreco.repeat.intervals import clustered, needed, spent, t_interval
 from cxreco.repeat.support import SupportRules
 
+F64 = NDArray[np.float64]
 Change = Literal["refresh", "change"]
 _SLACKS: Mapping[str, float] = MappingProxyType({"contact": 0.10, **dict.fromkeys(HARMS, 0.05), "latency": 0.25})
 
@@ -30,6 +34,7 @@ class PromotionRules:
     """`models/promotion.toml`, read. Shares are of what the champion earns, or of its rate of a harm."""
 
     margin_share: float = 0.03
+    foresight_slack: float = 0.02
     refresh_confidence: float = 0.90
     alpha: float = 0.05
     effect_share: float = 0.10
@@ -80,7 +85,11 @@ class PromotionRules:
 
 
 _PLACES: Mapping[str, Mapping[str, str]] = {
-    "refresh": {"margin_share": "margin_share", "confidence": "refresh_confidence"},
+    "refresh": {
+        "margin_share": "margin_share",
+        "confidence": "refresh_confidence",
+        "foresight_slack": "foresight_slack",
+    },
     "change": {"alpha": "alpha"},
     "plan": {"effect_share": "effect_share", "power": "power"},
     "support": {"min_ess": "min_ess", "min_customers": "min_customers", "max_unsupported": "max_unsupported"},
@@ -133,6 +142,7 @@ def judge(
     attempt: int = 1,
     anchor: Report | None = None,
     latency_ms: tuple[float, float] | None = None,
+    foresight: F64 | None = None,
 ) -> Verdict:
     """Hold a challenger against the champion on the same later decisions.
 
@@ -146,6 +156,8 @@ def judge(
         Which test of a change this is, from 1, over all challengers and looks that spent an attempt so far.
     latency_ms
         Champion's and challenger's time to decide.
+    foresight
+        (n,) per decision of the reports, by how many nats the challenger foresaw the answer better than the champion.
 
     Raises
     ------
@@ -160,10 +172,14 @@ def judge(
         more = [_for_support(report, rules) for report in (champion, challenger)]
         return _verdict(kind, tuple(supported), needed=max((n for n in more if n), default=None))
     money, apart = _money(champion, challenger, rules, kind=kind, attempt=attempt)
-    checks = [*supported, money]
+    seen = None if foresight is None or kind == "change" else _foresight(foresight, champion, rules)
+    money = _excused(money, apart, seen)
+    checks = [*supported, money, *((seen,) if seen is not None else ())]
     if anchor is not None and kind == "refresh":
         held = _supported(anchor, rules)
-        checks.append(_money(anchor, challenger, rules, kind=kind, attempt=attempt)[0] if held.passed else held)
+        checks.append(
+            _excused(*_money(anchor, challenger, rules, kind=kind, attempt=attempt), seen) if held.passed else held
+        )
     checks += _harms(champion, challenger, rules)
     checks += _exposure(champion, challenger, rules)
     if latency_ms is not None:
@@ -232,6 +248,26 @@ def _money(
         f"with {1.0 - _alpha(rules, kind, attempt):.1%} confidence; that {wanted}"
     )
     return Check(name=f"money against {champion.name}", passed=passed, value=apart.low, limit=limit, said=said), apart
+
+
+def _foresight(gain: F64, champion: Report, rules: PromotionRules) -> Check:
+    """Check that the challenger foresaw the answers of these days no worse than the champion."""
+    alpha = 1.0 - rules.refresh_confidence
+    low, _ = t_interval(clustered(gain, champion.money.clusters), 1.0 - 2.0 * alpha)
+    limit = -rules.foresight_slack
+    said = (
+        f"it foresaw the answers better by {gain.mean():+.4f} nats a decision, at least {low:+.4f} with "
+        f"{rules.refresh_confidence:.1%} confidence; that must be above {limit:+.4f}"
+    )
+    return Check(name="foresight", passed=low > limit, value=low, limit=limit, said=said)
+
+
+def _excused(money: Check, apart: Estimate, seen: Check | None) -> Check:
+    """Let foresight speak where the log cannot: not shown to be as good, and not shown to be worse either."""
+    if money.passed or seen is None or not seen.passed or apart.high <= money.limit:
+        return money
+    said = f"{money.said}: the log cannot tell them apart so finely (up to {apart.high:+.4f}), so foresight decides"
+    return replace(money, passed=True, said=said)
 
 
 def _paired(first: Terms, second: Terms, champion: Report, challenger: Report, confidence: float) -> Estimate:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.journey import MODE_CODE, Mode
 from cxreco.respond.playbook import Playbook
 from cxreco.tables import DecisionLog, contacts
 
@@ -21,10 +22,13 @@ class Target:
         Its probability of each candidate; sums to 1 within a decision.
     money
         Expected money of each candidate in the window, by its own value model.
+    order
+        Chance of an order in the window, by its own value model.
     """
 
     joint: F64
     money: F64
+    order: F64
 
 
 def target_of(playbook: Playbook, log: DecisionLog) -> Target:
@@ -37,4 +41,20 @@ def target_of(playbook: Playbook, log: DecisionLog) -> Target:
     ends = np.append(starts[1:], mode.size)
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         joint[start:end] = playbook.policy.distribution(values.over_hold[start:end], mode[start:end]).joint
-    return Target(joint=joint, money=values.money)
+    return Target(joint=joint, money=values.money, order=values.parts["order"])
+
+
+def foresight_of(champion: Target, challenger: Target, log: DecisionLog, ordered: F64) -> F64:
+    """Return (n,) by how many nats the challenger foresaw each decision's order, or none, better than the champion.
+
+    Parameters
+    ----------
+    ordered
+        (n,) whether the customer ordered in the window, 0 or 1.
+
+    Orders that the shop places itself are foreseen by another head and count as foreseen alike.
+    """
+    before, after = (np.clip(target.order[log.chosen_rows], 1e-4, 1.0 - 1e-4) for target in (champion, challenger))
+    gain = ordered * np.log(after / before) + (1.0 - ordered) * np.log((1.0 - after) / (1.0 - before))
+    automatic = log.decisions["mode"].to_numpy() == MODE_CODE[Mode.AUTOMATE]
+    return np.where(automatic, 0.0, gain)

@@ -42,12 +42,12 @@ DECIDING = ("actions", "guardrails", "need", "policy", "ranker", "reward", "trai
 class TrainingSpec:
     """`models/training.toml`, read."""
 
-    later_days: float = 42.0
+    later_days: float = 63.0
     window_days: float = 182.0
     publish_every_days: int = 14
     ranker_moments: int = 3_000
     need_rows: int = 40_000
-    revisited: int = 3_000
+    revisited: int = 4_000
     shadow_days: float = 28.0
     evaluation_days: float = 7.0
     seed: int = 7

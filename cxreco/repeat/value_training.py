@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from cxreco.errors import BadSpec
 from cxreco.journey import MODE_CODE, MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
-from cxreco.respond.design import ACTING, WIDTH, Beliefs, pooled
-from cxreco.respond.head import Head, Prior, Rows, Trees, fit_head, logit_of
+from cxreco.respond.design import ACTING, Beliefs, pooled
+from cxreco.respond.head import Head, Prior, logit_of, prior_head
+from cxreco.respond.head_fitting import Rows, Trees, fit_head
 from cxreco.respond.value import BASE_SIGNALS, HEADS, ON_A_PAGE, Basket, ValueModel, base_design
 from cxreco.respond.worth import Worth
 
@@ -120,14 +121,13 @@ def fit_value(
         Share of all orders of which something came back.
     """
     base_rate = _rate(undisturbed.ordered, spec.base.get("rate", 0.1), strength=20.0)
-    base = _fit_base(spec, undisturbed, answers, base_rate)
+    base = _fit_base(spec, undisturbed, base_rate)
     usual = _usual_margin(undisturbed, answers)
     basket = Basket(usual=usual, pseudo_orders=spec.basket.get("pseudo_orders", 3.0), share=_belief_share(spec))
     rates = {name: spec.rates[name] for name in ("complained", "unsubscribed", "satisfied")}
     rates["returned"] = return_rate
     model = ValueModel(
-        heads={"base": base} | {name: fit_head(_no_rows(), spec.beliefs[name].prior(), spec.trees)
-                                for name in HEADS if name != "base"},
+        heads={"base": base} | {name: prior_head(_prior(name, spec)) for name in HEADS if name != "base"},
         basket=basket, worth=worth, base_rate=base_rate, rates=rates,
     )  # fmt: skip
     if len(answers) == 0:
@@ -135,33 +135,31 @@ def fit_value(
     heads = dict(model.heads)
     for name in (head for head in HEADS if head != "base"):
         rows = _rows(name, model, answers)
-        heads[name] = fit_head(rows, spec.beliefs[name].prior(), spec.trees)
+        heads[name] = fit_head(rows, _prior(name, spec), spec.trees)
     basket = Basket(usual=usual, pseudo_orders=basket.pseudo_orders, share=_fit_share(spec, basket, answers))
     return ValueModel(heads=heads, basket=basket, worth=worth, base_rate=base_rate, rates=rates)
 
 
-def _fit_base(spec: ValueSpec, undisturbed: Undisturbed, answers: Answers, rate: float) -> Head:
-    held = (answers.mode == 0) & answers.ripe["order"] if len(answers) else np.zeros(0, dtype=bool)
-    x = np.concatenate([undisturbed.x, answers.hold_x[held]]) if len(answers) else undisturbed.x
-    y = np.concatenate([undisturbed.ordered, answers.outcomes["order"][held]]) if len(answers) else undisturbed.ordered
-    at = np.concatenate([undisturbed.at, answers.at[held]]) if len(answers) else undisturbed.at
-    order = np.argsort(at, kind="stable")
-    sd = spec.base.get("sd", 0.7)
+def _fit_base(spec: ValueSpec, undisturbed: Undisturbed, rate: float) -> Head:
+    """Fit what customers do by themselves, on history alone: what serving adds is the order head's to learn."""
     mean = np.array([spec.base.get(signal, 0.0) for signal in BASE_SIGNALS])
     rows = Rows(
-        x=x[order], design=base_design(x[order]), offset=np.full(y.size, logit_of(np.array([rate]))[0]),
-        y=y[order], at=at[order],
-    )  # fmt: skip
-    return fit_head(rows, Prior(mean=mean, sd=np.full(mean.size, sd)), spec.trees)
+        x=undisturbed.x,
+        design=base_design(undisturbed.x),
+        offset=np.full(undisturbed.at.size, logit_of(np.array([rate]))[0]),
+        y=undisturbed.ordered,
+        at=undisturbed.at,
+    )
+    return fit_head(rows, Prior(mean=mean, sd=np.full(mean.size, spec.base.get("sd", 0.7))), spec.trees)
 
 
 def _rows(name: str, model: ValueModel, answers: Answers) -> Rows:
     """Return what one head learns from: its settled answers, with what is believed of them as offset."""
+    if name == "order":
+        return _order_rows(model, answers)
     keep = answers.ripe[name] & (answers.mode > 0)
     if name == "wrong":
         keep &= answers.mode == AUTOMATE
-    if name == "order":
-        keep &= answers.mode != AUTOMATE
     if name == "returned":
         keep &= answers.outcomes["order"] > 0
     x, mode = answers.x[keep], answers.mode[keep]
@@ -170,11 +168,26 @@ def _rows(name: str, model: ValueModel, answers: Answers) -> Rows:
                 at=answers.at[keep])  # fmt: skip
 
 
+def _order_rows(model: ValueModel, answers: Answers) -> Rows:
+    """Return what `order` learns from: `hold` too, which is the ground on which the lifts stand."""
+    keep = answers.ripe["order"] & (answers.mode != AUTOMATE)
+    x, hold_x, mode = answers.x[keep], answers.hold_x[keep], answers.mode[keep]
+    offset = model.base_logit(hold_x, np.arange(len(hold_x)))
+    design = np.column_stack([base_design(hold_x), pooled(x, mode)])
+    return Rows(x=x, design=design, offset=offset, y=answers.outcomes["order"][keep], at=answers.at[keep])
+
+
+def _prior(name: str, spec: ValueSpec) -> Prior:
+    """Return what is believed of a head's coefficients; of the moments served, that they are like history's."""
+    beliefs = spec.beliefs[name].prior()
+    if name != "order":
+        return beliefs
+    served = np.full(len(BASE_SIGNALS), spec.base.get("sd", 0.7))
+    return Prior(mean=np.concatenate([np.zeros(served.size), beliefs.mean]), sd=np.concatenate([served, beliefs.sd]))
+
+
 def _offset(name: str, model: ValueModel, answers: Answers, keep: Bool) -> F64:
     x = answers.x[keep]
-    if name == "order":
-        hold_x = answers.hold_x[keep]
-        return model.base_logit(hold_x, np.arange(len(hold_x)))
     if name == "wrong":
         return logit_of(1.0 - np.nan_to_num(x[:, VALUE_COLUMN["certainty"]]))
     if name == "returned":
@@ -212,12 +225,6 @@ def _usual_margin(undisturbed: Undisturbed, answers: Answers) -> float:
 
 def _rate(y: F64, believed: float, strength: float) -> float:
     return float((y.sum() + strength * believed) / (y.size + strength))
-
-
-def _no_rows() -> Rows:
-    empty = np.empty(0)
-    return Rows(x=np.empty((0, len(VALUE_FEATURES))), design=np.empty((0, WIDTH * len(MODES))), offset=empty, y=empty,
-                at=np.empty(0, dtype=np.int64))  # fmt: skip
 
 
 def _numbers(spec: Mapping[str, Any], table: str, known: set[str]) -> dict[str, float]:

@@ -8,13 +8,13 @@ the leaves of its left side, and the lowest bit left is the exit leaf. Trees wit
 from dataclasses import dataclass
 from typing import Protocol
 
-import lightgbm
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import ArrayLike, NDArray
 
 from cxreco.compiled import compiled
 from cxreco.errors import BadInput, BadSpec
+from cxreco.request.lightgbm_library import Booster
 from cxreco.request.trees import HIGHEST, NODE, Tests, parsed, quick_tests, readings_of, walk_nodes
 
 F64 = NDArray[np.float64]
@@ -135,25 +135,22 @@ class BoosterScorer:
     """LightGBM itself, one thread: slower, and for every model; `reason` says why it stands in."""
 
     text: str
-    booster: lightgbm.Booster
+    booster: Booster
     reason: str
 
     @property
     def features(self) -> int:
         """Number of columns it wants."""
-        return int(self.booster.num_feature())
+        return self.booster.features
 
     @property
     def trees(self) -> int:
         """Number of trees it sums."""
-        return int(self.booster.num_trees())
+        return self.booster.trees
 
     def score(self, x: ArrayLike) -> F64:
         """Return (n,) raw scores of x (n, features)."""
-        rows = _rows(x, self.features)
-        if rows.shape[0] == 0:
-            return np.zeros(0)
-        return np.asarray(self.booster.predict(rows, raw_score=True, num_threads=1), dtype=np.float64)
+        return self.booster.score(_rows(x, self.features))
 
 
 def verified(text: str, rows: ArrayLike) -> Scorer:
@@ -176,10 +173,7 @@ def verified(text: str, rows: ArrayLike) -> Scorer:
     model = parsed(text)
     if model.scores != 1:
         raise BadSpec(f"one score a row is needed, got {model.scores}", where="model")
-    try:
-        booster = lightgbm.Booster(model_str=text)
-    except lightgbm.basic.LightGBMError as error:
-        raise BadSpec(f"LightGBM cannot read it: {error}", where="model") from error
+    booster = Booster(text)
     if refusal := model.refusal():
         return BoosterScorer(text=text, booster=booster, reason=refusal)
     forest = Forest.from_text(text)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrc
 
 from cxreco.errors import BadSpec
 from cxreco.journey import Rung
@@ -116,7 +116,7 @@ def open_threshold(certainty: F64, wrong: Bool, bar: Bar) -> float | None:
         if n < least_orders(bar):
             # Too few to reject even without one wrong order: the sequence has not begun, testing would only stop it.
             continue
-        if binom.cdf(int(wrong[rows].sum()), n, bar.max_wrong_share) > 1.0 - bar.confidence:
+        if bdtr(int(wrong[rows].sum()), n, bar.max_wrong_share) > 1.0 - bar.confidence:
             break
         lowest = float(threshold)
     return lowest
@@ -144,4 +144,7 @@ def _open_categories(bar: Bar, evidence: Evidence) -> dict[str, float]:
 
 def _surely_worse(wrong: Bool, bar: Bar) -> bool:
     """Return whether the share of wrong orders is shown to be above the bar."""
-    return bool(binom.sf(int(wrong.sum()) - 1, wrong.size, bar.max_wrong_share) < 1.0 - bar.confidence)
+    rejected = int(wrong.sum())
+    # At least none is certain, and outside what `bdtrc` takes.
+    at_least = bdtrc(rejected - 1, wrong.size, bar.max_wrong_share) if rejected else 1.0
+    return bool(at_least < 1.0 - bar.confidence)

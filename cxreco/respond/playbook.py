@@ -23,7 +23,7 @@ from cxreco.respond.guardrails import Guardrails
 from cxreco.respond.head import Head
 from cxreco.respond.ladder import Bar, Ladder
 from cxreco.respond.policy import Policy
-from cxreco.respond.value import HEADS, Basket, ValueModel
+from cxreco.respond.value import HEADS, Basket, ValueModel, width_of
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
@@ -159,7 +159,7 @@ def _value_in(files: Mapping[str, bytes]) -> ValueModel:
     saved = json.loads(files["value.json"])
     basket = saved["basket"]
     return ValueModel(
-        heads={name: _head_in(saved["heads"][name], files.get(f"heads/{name}.txt")) for name in HEADS},
+        heads={name: _head_in(saved["heads"][name], files.get(f"heads/{name}.txt"), width_of(name)) for name in HEADS},
         basket=Basket(usual=basket["usual"], pseudo_orders=basket["pseudo_orders"], share=np.array(basket["share"])),
         worth=Worth.from_spec(saved["worth"]),
         base_rate=saved["base_rate"],
@@ -167,8 +167,10 @@ def _value_in(files: Mapping[str, bytes]) -> ValueModel:
     )
 
 
-def _head_in(saved: Mapping[str, Any], text: bytes | None) -> Head:
+def _head_in(saved: Mapping[str, Any], text: bytes | None, width: int) -> Head:
     theta = _unpacked(saved["theta"])
+    if theta.size != width:
+        raise StalePlaybook(f"a head has {theta.size} coefficients, this program {width}: retrain with this version")
     return Head(
         theta=theta,
         covariance=_unpacked(saved["covariance"]).reshape(theta.size, theta.size),

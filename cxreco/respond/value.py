@@ -1,8 +1,9 @@
 """What a candidate is worth, in money: the chance of each outcome times its worth, compared with `hold`.
 
-What the customer would do anyway earns no credit: `base` learns it from moments at which nobody acted, and every other
-candidate is a lift over it. An order the shop places itself has its own arithmetic: the margin if it was right, the
-cost if it was wrong, less what the customer would have bought of it unprompted.
+What the customer would do anyway earns no credit: `base` learns it from moments at which nobody acted, and `order` is
+what serving adds to it: a few coefficients for the moments that are really asked about (shared with `hold`, for they
+are not history's), and the lift of each mode. An order the shop places itself has its own arithmetic: the margin if
+it was right, the cost if it was wrong, less what the customer would have bought of it unprompted.
 """
 
 from collections.abc import Mapping
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import MODE_CODE, MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
-from cxreco.respond.design import pooled, signals
+from cxreco.respond.design import WIDTH, pooled, signals
 from cxreco.respond.head import Head, logit_of
 from cxreco.respond.worth import Worth
 
@@ -124,10 +125,9 @@ class ValueModel:
             (n,) row of the `hold` candidate of the same moment.
         """
         design = pooled(x, mode)
-        base_logit = self.base_logit(x, hold)
-        order_logit = np.where(mode == 0, base_logit, self.heads["order"].logit(x, design, base_logit))
-        p = 1.0 / (1.0 + np.exp(-order_logit))
-        p_base = 1.0 / (1.0 + np.exp(-base_logit))
+        served = np.column_stack([base_design(x[hold]), design])
+        p = self.heads["order"].probability(x, served, self.base_logit(x, hold))
+        p_base = p[hold]
         basket = self.basket.margin(x, mode)
         returned = self._returned(x, mode, design)
         money = p * (self.worth.margin * basket - returned * self._line_loss(x))
@@ -141,7 +141,8 @@ class ValueModel:
         satisfied = self._rare("satisfied", x, design)
         money = money - complained * self.worth.complaint - unsubscribed * self.worth.unsubscribe
         money = money + satisfied * self.worth.satisfied - contact * self.worth.contact
-        sd = p * (1.0 - p) * basket * self.heads["order"].logit_sd(design)
+        lift = np.column_stack([np.zeros((len(x), len(BASE_SIGNALS))), design])
+        sd = p * (1.0 - p) * basket * self.heads["order"].logit_sd(lift)
         parts = {
             "order": p, "order_anyway": p_base, "margin": basket, "returned": returned, "complained": complained,
             "unsubscribed": unsubscribed, "satisfied": satisfied, "wrong": np.where(automatic, wrong, 0.0),
@@ -155,7 +156,7 @@ class ValueModel:
         return self.heads["base"].logit(x[rows], base_design(x[rows]), offset)[back]
 
     def return_rate(self, x: F64, mode: I16) -> F64:
-        """Return (n,) believed chance that something of the order comes back: all orders', moved by the item offered."""
+        """Return (n,) believed chance that something of the order comes back: all orders', moved by the item's own."""
         usual = self.rates["returned"]
         item = np.nan_to_num(x[:, VALUE_COLUMN["return_rate"]], nan=usual)
         return np.asarray(usual + self.basket.share[mode] * (item - usual))
@@ -183,6 +184,12 @@ class ValueModel:
         others = p_base * self.worth.margin * hold_basket
         cost = self.worth.return_cost(np.nan_to_num(x[:, VALUE_COLUMN["item_price"]]) * _units(x))
         return np.asarray(others - anyway + (1.0 - wrong) * item - wrong * cost, dtype=np.float64)
+
+
+def width_of(head: str) -> int:
+    """Return how many coefficients a head has."""
+    pooled_width = WIDTH * len(MODES)
+    return {"base": len(BASE_SIGNALS), "order": len(BASE_SIGNALS) + pooled_width}.get(head, pooled_width)
 
 
 def base_design(x: F64) -> F64:

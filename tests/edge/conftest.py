@@ -1,67 +1,23 @@
-"""A workspace with a small shop in it, and a playbook that nobody has trained: beliefs alone decide."""
+"""A workspace with a small shop in it, served by the playbook that nobody has trained."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from cxreco.edge.engine import Engine
 from cxreco.edge.settings import Settings
-from cxreco.edge.specs import load_specs
 from cxreco.edge.sqlite_store import SqliteStore
 from cxreco.journey import DAY
 from cxreco.recognise.contract import write_time
-from cxreco.repeat.value_training import Answers, Undisturbed, ValueSpec, fit_value
-from cxreco.request.actions import Actions
-from cxreco.request.candidates import VALUE_FEATURES
-from cxreco.request.need import NeedModel
-from cxreco.request.propose import RequestModels
-from cxreco.request.ranker import Blend
-from cxreco.respond.guardrails import Guardrails
-from cxreco.respond.ladder import Ladder
 from cxreco.respond.playbook import Playbook, sealed
-from cxreco.respond.policy import Policy
-from cxreco.respond.worth import Worth
 
 NOW = 20_500 * DAY + DAY // 2
 ITEMS = {"tea": ("drinks", 4.5), "milk": ("dairy", 1.2), "bread": ("bakery", 3.0), "oats": ("cereal", 2.5)}
 # Customer -> what they buy, and every how many days.
 HABITS = {"ann": {"tea": 14, "milk": 4}, "bob": {"bread": 3, "milk": 5}, "eve": {"oats": 20, "tea": 10, "bread": 6}}
-
-
-def no_answers() -> Answers:
-    x, empty = np.empty((0, len(VALUE_FEATURES))), np.empty(0)
-    return Answers(
-        x=x, hold_x=x, mode=np.empty(0, np.int16), contact=np.empty(0, bool), outcomes={}, ripe={}, margin=empty,
-        at=np.empty(0, np.int64),
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def playbook() -> Playbook:
-    specs = load_specs()
-    guardrails = Guardrails.from_spec(specs["guardrails"])
-    worth = Worth.from_spec(specs["reward"])
-    return sealed(
-        Playbook(
-            name="connected",
-            salt="salt of the tests",
-            trained_to=0,
-            position=0,
-            decisions=0,
-            spec=specs.sha256,
-            request=RequestModels(
-                ranker=Blend(), need=NeedModel.from_spec(specs["need"]), actions=Actions.from_spec(specs["actions"])
-            ),
-            value=fit_value(ValueSpec.from_spec(specs["value"]), worth, Undisturbed.none(), no_answers()),
-            policy=Policy.from_spec(specs["policy"]),
-            guardrails=guardrails,
-            ladder=Ladder(bar=guardrails.bar, notice={category: 0.01 for category, _ in ITEMS.values()}),
-        )
-    )
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,7 @@ def _the_registry_follows_the_pointer_after_a_crash(registry: Registry, first: s
 def _a_changed_byte_is_refused(registry: Registry, tmp_path: Path, version: str) -> None:
     before = read_pointer(tmp_path)
     for path in (tmp_path / "mlflow-artifacts").rglob("policy.json"):
-        path.write_bytes(path.read_bytes().replace(b"60", b"61"))
+        path.write_bytes(path.read_bytes().replace(b'"gamma"', b'"gamme"'))
     with pytest.raises(StalePlaybook, match=r"policy\.json is not what was registered"):
         registry.promote(version)
     assert read_pointer(tmp_path) == before

@@ -48,8 +48,12 @@ def pair(policy=BETTER, **more):
 
 
 def test_the_spec_in_the_repository_reads():
-    rules = PromotionRules.from_spec(tomllib.loads(SPEC.read_text()))
-    assert rules == PromotionRules()
+    spec = tomllib.loads(SPEC.read_text())
+    rules = PromotionRules.from_spec(spec)
+    said = {name: share for name, share in spec["guardrails"].items() if name != "confidence"}
+    assert dict(rules.slack) == dict(PromotionRules().slack) | said
+    for table in ("change", "refresh"):
+        assert {name: getattr(rules, name, value) for name, value in spec[table].items()} == spec[table]
 
 
 @pytest.mark.parametrize(

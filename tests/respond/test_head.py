@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cxreco.respond.head import Prior, Rows, Trees, fit_head, prior_head
+from cxreco.respond.head import Prior, prior_head
+from cxreco.respond.head_fitting import Rows, Trees, fit_head
 
 PRIOR = Prior(mean=np.array([0.0, 0.5]), sd=np.array([0.5, 0.5]))
 

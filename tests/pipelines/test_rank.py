@@ -1,0 +1,96 @@
+"""The next items of each customer: complete, ordered, available, and by the code that serves."""
+
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from cxreco.edge.settings import Settings, load_settings
+from cxreco.errors import BadInput, NotFound
+from cxreco.journey import Moment
+from cxreco.pipelines import ingest, rank
+from cxreco.pipelines.simulate import lived, shop_of
+from cxreco.pipelines.train import gathered, trained
+from cxreco.pipelines.workspace import opened
+from cxreco.recognise.replay import latest_states
+from cxreco.repeat.log import market_at
+from cxreco.request.propose import context_of
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Return the settings of a small shop that was trained, without a champion."""
+    home = tmp_path_factory.mktemp("shop")
+    world = lived(shop_of("staples", customers=40, weeks=8), 3, home / "log", lambda _: None)
+    settings = load_settings(home=home, durability="relaxed")
+    with opened(settings, clock=lambda: world.now) as workspace:
+        for kind in ("items", "events"):
+            ingest.imported(workspace, kind, home / "log" / f"{kind}.jsonl", None, QUIET)
+        trained(workspace, gathered(workspace, lambda _: None), lambda _: None)
+    return settings
+
+
+def someone(shop: Settings) -> str:
+    first = orjson.loads((shop.home / "log" / "events.jsonl").read_bytes().splitlines()[0])
+    return str(first["customer_id"])
+
+
+def test_each_customer_gets_k_items_in_order_and_a_stranger_too(shop: Settings, tmp_path: Path) -> None:
+    known = someone(shop)
+    (tmp_path / "ids.txt").write_text(f"{known}\nstranger\n\n{known}\n")
+    assert rank.run(shop, tmp_path / "ids.txt", 12, tmp_path / "next.parquet", QUIET) == 0
+    table = pd.read_parquet(tmp_path / "next.parquet")
+    assert list(table.columns) == ["customer_id", "item_id", "rank", "score"]
+    assert list(dict.fromkeys(table["customer_id"])) == [known, "stranger"]
+    for _, rows in table.groupby("customer_id"):
+        assert rows["rank"].tolist() == list(range(1, 13))
+        assert rows["item_id"].is_unique
+        assert (np.diff(rows["score"]) <= 0.0).all()
+
+
+def test_the_order_is_that_of_serving(shop: Settings, tmp_path: Path) -> None:
+    known = someone(shop)
+    (tmp_path / "ids.csv").write_text(f"name,customer_id\nx,{known}\n")
+    rank.run(shop, tmp_path / "ids.csv", 5, tmp_path / "next.jsonl", QUIET)
+    found = [orjson.loads(line)["item_id"] for line in (tmp_path / "next.jsonl").read_bytes().splitlines()]
+    with opened(shop) as workspace:
+        models, _ = rank._models(workspace)
+        log = gathered(workspace, lambda _: None)
+        market = market_at(log, log.now)
+        state = latest_states(log.ticks)[log.customers.index(known)]
+        context = context_of(models, state, Moment(customer_id=known, at=log.now), market)
+        best = context.best(context.buyable, 5)
+    assert found == [log.codes.item_ids[code] for code in context.codes[best].tolist()]
+
+
+def test_more_items_than_the_recalls_name_come_from_what_is_popular(shop: Settings) -> None:
+    with opened(shop) as workspace:
+        models, _ = rank._models(workspace)
+        log = gathered(workspace, lambda _: None)
+        market = market_at(log, log.now)
+        row, found = next(rank.rankings(models, log, market, np.array([-1]), 1_000))
+    there = np.flatnonzero(market.shelf.available & ~np.isnan(market.shelf.price))
+    assert row == 0
+    assert sorted(found.codes.tolist()) == there.tolist()
+
+
+def test_what_cannot_be_read_or_written_is_said(shop: Settings, tmp_path: Path) -> None:
+    (tmp_path / "none.txt").write_text("\n")
+    (tmp_path / "other.csv").write_text("id\n1\n")
+    with pytest.raises(BadInput, match="holds no customer id"):
+        rank.run(shop, tmp_path / "none.txt", 5, tmp_path / "next.jsonl", QUIET)
+    with pytest.raises(BadInput, match="customer_id"):
+        rank.run(shop, tmp_path / "other.csv", 5, tmp_path / "next.jsonl", QUIET)
+    with pytest.raises(BadInput, match=r"\.parquet or \.jsonl"):
+        rank.run(shop, tmp_path / "none.txt", 5, tmp_path / "next.csv", QUIET)
+
+
+def test_nothing_trained_is_said(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("a\n")
+    with pytest.raises(NotFound, match="train"):
+        rank.run(load_settings(home=tmp_path / "empty"), tmp_path / "ids.txt", 5, tmp_path / "next.jsonl", QUIET)

@@ -1,0 +1,49 @@
+"""The pooled design: hold is the ground, unknown is neutral, and a mode's block is its own."""
+
+import numpy as np
+import pytest
+
+from cxreco.errors import BadSpec
+from cxreco.journey import MODES, Mode
+from cxreco.request.candidates import VALUE_FEATURES
+from cxreco.respond.design import SIGNALS, WIDTH, Beliefs, pooled, signals
+
+
+def rows(n=50, seed=0):
+    x = np.random.default_rng(seed).normal(0.0, 20.0, (n, len(VALUE_FEATURES)))
+    x[np.random.default_rng(seed + 1).random(x.shape) < 0.3] = np.nan
+    return x
+
+
+def test_signals_are_finite_whatever_comes_in():
+    for x in (rows(), np.full((2, len(VALUE_FEATURES)), np.nan), np.full((2, len(VALUE_FEATURES)), np.inf)):
+        found = signals(x)
+        assert found.shape == (len(x), WIDTH) and np.isfinite(found).all()
+
+
+def test_hold_is_zero_and_a_mode_has_the_shared_block_and_its_own():
+    x, mode = rows(), np.arange(50, dtype=np.int16) % len(MODES)
+    design = pooled(x, mode).reshape(50, len(MODES), WIDTH)
+    assert not design[mode == 0].any()
+    for row in np.flatnonzero(mode):
+        assert np.array_equal(design[row, 0], design[row, mode[row]])
+        others = [block for block in range(1, len(MODES)) if block != mode[row]]
+        assert not design[row, others].any()
+
+
+def test_a_row_does_not_depend_on_its_neighbours():
+    x, mode = rows(), np.arange(50, dtype=np.int16) % len(MODES)
+    order = np.random.default_rng(3).permutation(50)
+    assert np.array_equal(pooled(x[order], mode[order]), pooled(x, mode)[order])
+
+
+def test_beliefs_land_where_they_are_named():
+    prior = Beliefs(by_mode={"shared": {"one": 0.3}, Mode.COACH: {"fatigue": -1.0}}, sd_mode=0.2).prior()
+    assert prior.mean.size == WIDTH * len(MODES) and np.count_nonzero(prior.mean) == 2
+    assert prior.mean[0] == 0.3
+    assert prior.mean[MODES.index(Mode.COACH) * WIDTH + SIGNALS.index("fatigue")] == -1.0
+    assert {*prior.sd[WIDTH:]} == {0.2}
+    with pytest.raises(BadSpec, match="unknown signals"):
+        Beliefs(by_mode={Mode.COACH: {"fatige": 1.0}})
+    with pytest.raises(BadSpec, match="unknown mode"):
+        Beliefs(by_mode={Mode.HOLD: {"one": 1.0}})

@@ -1,0 +1,120 @@
+"""Money over hold: nothing over itself, blind to order, and learned with the right sign from simulated answers."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxreco.edge.specs import load_specs
+from cxreco.journey import DAY, MODE_CODE, MODES, Mode
+from cxreco.repeat.value_training import Answers, Undisturbed, ValueSpec, fit_value
+from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
+from cxreco.respond.value import HEADS
+from cxreco.respond.worth import Worth
+
+AUTOMATE = MODE_CODE[Mode.AUTOMATE]
+BASE, LIFT = -2.0, {Mode.RESPOND: 1.0, Mode.CURATE: 0.4, Mode.COACH: -0.8}
+
+
+def candidates(rng, n):
+    """Rows of one shop at n moments: a usual margin of 3, no needs, nothing asked for."""
+    x = np.zeros((n, len(VALUE_FEATURES)))
+    x[:, VALUE_COLUMN["orders"]] = 10.0
+    x[:, VALUE_COLUMN["margin_mean"]] = 3.0
+    x[:, VALUE_COLUMN["lines_mean"]] = 1.0
+    x[:, VALUE_COLUMN["item_margin"]] = 3.0
+    x[:, VALUE_COLUMN["item_price"]] = 10.0
+    x[:, VALUE_COLUMN["quantity"]] = 1.0
+    x[:, VALUE_COLUMN["buy"]] = 0.3
+    x[:, VALUE_COLUMN["certainty"]] = 0.9
+    x[:, VALUE_COLUMN["mode_days_since_dismissed"]] = np.nan
+    x[:, VALUE_COLUMN["views_7"]] = rng.normal(size=n)
+    return x
+
+
+def lifted(rng, n):
+    """Answers of a world in which each mode moves the odds of an order by its LIFT, chosen uniformly."""
+    mode = rng.integers(0, AUTOMATE, n).astype(np.int16)
+    x = candidates(rng, n)
+    lift = np.array([0.0, *(LIFT[MODES[code]] for code in range(1, AUTOMATE))])
+    ordered = (rng.random(n) < 1.0 / (1.0 + np.exp(-(BASE + lift[mode])))).astype(float)
+    never = dict.fromkeys((name for name in HEADS if name != "base"), np.zeros(n))
+    outcomes = never | {"order": ordered}
+    ripe = {name: np.ones(n, dtype=bool) for name in never}
+    hold_x = x.copy()
+    return Answers(
+        x=x, hold_x=hold_x, mode=mode, contact=mode == MODE_CODE[Mode.COACH], outcomes=outcomes, ripe=ripe,
+        margin=3.0 * ordered, at=np.arange(n) * DAY // 50,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def learned():
+    answers = lifted(np.random.default_rng(4), 6_000)
+    specs = load_specs()
+    worth = Worth.from_spec(specs["reward"])
+    return fit_value(ValueSpec.from_spec(specs["value"]), worth, Undisturbed.none(), answers, return_rate=0.02)
+
+
+def offered(n_modes=AUTOMATE):
+    mode = np.arange(n_modes, dtype=np.int16)
+    return candidates(np.random.default_rng(1), 1)[np.zeros(n_modes, dtype=int)], mode
+
+
+def test_the_sign_and_the_order_of_what_modes_are_worth_are_found(learned):
+    x, mode = offered()
+    found = learned.values_of(x, mode, np.zeros(mode.size, dtype=bool), np.zeros(mode.size, dtype=np.int64))
+    by_mode = dict(zip(MODES, found.over_hold.tolist(), strict=False))
+    assert by_mode[Mode.HOLD] == 0.0
+    assert by_mode[Mode.RESPOND] > by_mode[Mode.CURATE] > 0.0 > by_mode[Mode.COACH]
+    truth = 1.0 / (1.0 + np.exp(-(BASE + np.array([0.0, 1.0, 0.4, -0.8]))))
+    # 1,500 answers a mode tell a chance to about 0.01 (one standard error); the bounds are four of them.
+    assert np.all(np.abs(found.parts["order"] - truth) < 4.0 * np.sqrt(truth * (1.0 - truth) / 1_500))
+
+
+def test_more_answers_make_it_surer(learned, playbook):
+    x, mode = offered()
+    sure, unsure = (np.diag(model.heads["order"].covariance) for model in (learned, playbook.value))
+    # The beliefs are firm: how much surer depends on how firm, that nothing gets less sure does not.
+    assert np.all(sure <= unsure + 1e-12) and np.any(sure < 0.8 * unsure)
+    args = x, mode, np.zeros(mode.size, dtype=bool), np.zeros(mode.size, dtype=np.int64)
+    assert learned.values_of(*args).sd[0] == 0.0
+
+
+MESSY = st.integers(0, 10_000)
+
+
+def messy(seed, n):
+    rng = np.random.default_rng(seed)
+    x = rng.exponential(2.0, (n, len(VALUE_FEATURES)))
+    x[rng.random(x.shape) < 0.2] = np.nan
+    mode = np.sort(rng.integers(0, len(MODES), n)).astype(np.int16)
+    mode[0] = 0
+    return x, mode, rng.random(n) < 0.5, rng
+
+
+@given(seed=MESSY)
+def test_hold_is_worth_nothing_over_itself_and_the_order_of_candidates_nothing_at_all(playbook, seed):
+    x, mode, contact, rng = messy(seed, 12)
+    contact[0] = False
+    hold = np.zeros(mode.size, dtype=np.int64)
+    found = playbook.value.values_of(x, mode, contact, hold)
+    assert found.over_hold[0] == 0.0
+    assert np.isfinite(found.money).all()
+    order = np.append(0, rng.permutation(np.arange(1, mode.size)))
+    again = playbook.value.values_of(x[order], mode[order], contact[order], hold)
+    assert np.allclose(again.money, found.money[order], rtol=1e-12, atol=1e-12)
+
+
+@given(seed=MESSY)
+def test_many_moments_at_once_are_each_alone(playbook, seed):
+    x, mode, contact, _ = messy(seed, 6)
+    y, other, touched, _ = messy(seed + 1, 5)
+    hold = np.repeat([0, 6], [6, 5])
+    both = playbook.value.values_of(
+        np.concatenate([x, y]), np.concatenate([mode, other]), np.concatenate([contact, touched]), hold
+    )
+    for rows, args in ((slice(0, 6), (x, mode, contact)), (slice(6, 11), (y, other, touched))):
+        alone = playbook.value.values_of(*args, np.zeros(len(args[0]), dtype=np.int64))
+        assert np.allclose(both.over_hold[rows], alone.over_hold, rtol=1e-12, atol=1e-12)
+        assert np.allclose(both.parts["order"][rows], alone.parts["order"], rtol=1e-12)
