@@ -83,6 +83,14 @@ def run(settings: Settings, *, seed: int, console: Console, customers: int = 400
     console.print(confusion_table(result))
     for week, said in enumerate(result.promotions, start=1):
         console.print(f"week {week}: {escape(said)}", highlight=False)
+    for name in ("hand-written rules", "random"):
+        apart = result.money["cxreco"] - result.money[name]
+        half = apart.shape[1] // 2
+        console.print(
+            f"cxreco less {name}, the same customers: {_interval(apart)} {settings.currency} per customer-week; "
+            f"first half {_interval(apart[:, :half])}, second half {_interval(apart[:, half:])}",
+            highlight=False,
+        )
     console.print(
         f"cxreco closed {result.gap_closed:.0%} of the gap between random and the oracle that knows the truth",
         highlight=False,
