@@ -36,6 +36,8 @@ HISTORY_WEEKS = 26
 # cancelled in its notice costs it 50 ct, and half a year of 400 customers is too little to prove more. The level is
 # written to the workspace's own copy of the specs, as any shop would.
 MOST_WRONG = 0.35
+# The modes as tables call them, in the order of `MODES`.
+SHORT = ("hold", "respond", "curate", "coach", "automatic")
 POLICIES: tuple[tuple[str, Arm], ...] = (
     ("cxreco", Arm.CHAMPION),
     ("hand-written rules", Arm.RULES),
@@ -80,6 +82,7 @@ def run(settings: Settings, *, seed: int, console: Console, customers: int = 400
     home = settings.home
     result = measured(settings, seed=seed, console=console, customers=customers, weeks=weeks)
     console.print(takings_table(result, settings.currency))
+    console.print(conduct_table(result))
     console.print(confusion_table(result))
     for week, said in enumerate(result.promotions, start=1):
         console.print(f"week {week}: {escape(said)}", highlight=False)
@@ -256,20 +259,24 @@ def _confusion(season: Season) -> F64:
 
 def takings_table(result: Result, currency: str) -> Table:
     """Return the table of what each policy earned, with 95 % intervals over customers."""
-    table = Table(title=f"{currency} per customer-week (95 % intervals over customers)")
-    for heading in ("policy", "takings", "first half", "second half", *(mode.value for mode in MODES), "returns",
-                    "complaints", "unsubscribed", "contacts"):  # fmt: skip
+    table = Table(title=f"takings, {currency} per customer-week (95 % intervals over customers)")
+    for heading in ("policy", "all weeks", "first half", "second half"):
         table.add_column(heading, justify="left" if heading == "policy" else "right")
     for name, money in result.money.items():
         half = money.shape[1] // 2
+        table.add_row(name, *(_interval(part) for part in (money, money[:, :half], money[:, half:])))
+    return table
+
+
+def conduct_table(result: Result) -> Table:
+    """Return the table of what each policy did: its mix of modes, and the harm that came of it."""
+    table = Table(title="what each policy did, and what went wrong")
+    for heading in ("policy", *SHORT, "returns", "complaints", "unsubscribed", "contacts"):
+        table.add_column(heading, justify="left" if heading == "policy" else "right")
+    for name in result.money:
         share = result.modes[name] / max(result.modes[name].sum(), 1.0)
-        counts = result.counts[name]
-        table.add_row(
-            name,
-            *(_interval(part) for part in (money, money[:, :half], money[:, half:])),
-            *(f"{part:.0%}" for part in share),
-            *(str(counts.get(kind, 0)) for kind in ("return", "complaint", "unsubscribe", "contact")),
-        )
+        counts = (str(result.counts[name].get(kind, 0)) for kind in ("return", "complaint", "unsubscribe", "contact"))
+        table.add_row(name, *(f"{part:.0%}" for part in share), *counts)
     return table
 
 
@@ -277,9 +284,8 @@ def confusion_table(result: Result) -> Table:
     """Return the confusion of the mode that the engine chose with the one that the world's truth favours."""
     table = Table(title="best mode by the world's truth (down) against the mode cxreco chose (across)")
     table.add_column("best")
-    for mode in MODES:
-        table.add_column(mode.value, justify="right")
-    table.add_column("moments", justify="right")
+    for name in (*SHORT, "moments"):
+        table.add_column(name, justify="right")
     for mode, row in zip(MODES, result.confusion, strict=True):
         table.add_row(mode.value, *(f"{part:.0%}" for part in row / max(row.sum(), 1.0)), f"{row.sum():.0f}")
     return table

@@ -100,7 +100,7 @@ def test_the_next_is_judged_with_reasons(loop: Turned) -> None:
     live = read_pointer(loop.settings.home)
     assert live is not None
     assert live.version == (loop.second if loop.second.promoted else loop.first).trial.version
-    assert ("promote" if loop.second.promoted else "hold") in judgement.words("EUR")
+    assert ("promote" if loop.second.promoted else "held back") in judgement.words("EUR")
 
 
 def test_the_same_log_is_learned_from_once(loop: Turned) -> None:
