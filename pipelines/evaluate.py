@@ -1,6 +1,7 @@
 """Evaluate: what the challenger would have earned on days later than its training, and what the gate says to it."""
 
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +113,25 @@ def _reports(
     return reports, foresight[used]
 
 
+def measured(judgement: Judgement) -> dict[str, float]:
+    """Return what MLflow keeps of a judgement: money by policy and mode with its interval, and the paired difference."""
+    found = {"promote": float(judgement.verdict.promote)}
+    apart = judgement.verdict.difference
+    if apart is not None:
+        found |= {f"difference.{part}": float(getattr(apart, part)) for part in ("value", "low", "high")}
+    for report in judgement.reports:
+        rows = report.rows[report.rows["level"].isin(("all", "mode"))].to_dict("records")
+        for row in rows:
+            subject = row["name"] if row["level"] == "all" else row["subject"]
+            found |= {f"{report.name}.{subject}.{part}": float(row[part]) for part in ("value", "low", "high")}
+    return {name: value for name, value in found.items() if isfinite(value)}
+
+
 def _kept(workspace: Workspace, trial: Trial, judgement: Judgement) -> Judgement:
+    words = judgement.words(workspace.settings.currency).encode()
+    registry = workspace.registry
+    files = registry.load(trial.version)
+    registry.save(files, metrics=measured(judgement), artifacts={"verdict.txt": words}, run_name="evaluate")
     Trials(workspace.settings.home).keep(
         replace(trial, spent=trial.spent or judgement.verdict.spent, reasons=judgement.verdict.reasons)
     )
