@@ -114,7 +114,7 @@ def _reports(
 
 
 def measured(judgement: Judgement) -> dict[str, float]:
-    """Return what MLflow keeps of a judgement: money by policy and mode with its interval, and the paired difference."""
+    """Return what MLflow keeps of a judgement: money by policy and mode with intervals, and the paired difference."""
     found = {"promote": float(judgement.verdict.promote)}
     apart = judgement.verdict.difference
     if apart is not None:
