@@ -25,7 +25,6 @@ def gather(store: Store, shop: Shop, *, upto_seq: int | None = None) -> Log:
     ticks = sort_ticks(read.ticks)
     searches = store.scan(kinds=["products_searched"], upto_seq=read.position)
     bodies = [(row.seq, orjson.loads(row.body)) for rows in searches for row in rows]
-    dated = not bool(ticks.size) or int(ticks["at"].max()) > UNDATED_BEFORE
     return Log(
         ticks=ticks,
         customers=read.customers,
@@ -36,12 +35,7 @@ def gather(store: Store, shop: Shop, *, upto_seq: int | None = None) -> Log:
         position=int(ticks["seq"].max()) if ticks.size else 0,
         now=int(ticks["at"].max()) + 1 if ticks.size else 0,
         queries={seq: str(body.get("query") or "") for seq, body in bodies},
-        dated=dated,
     )
-
-
-# Logs without dates count nominal days from 1970 on; no shop's real log ends before 1990.
-UNDATED_BEFORE = 20 * 365 * 86_400_000_000
 
 
 def decisions_of(rows: Iterator[Row]) -> DecisionLog:

@@ -34,8 +34,6 @@ class Log:
         The log's last arrival.
     now
         End of what is known, microseconds.
-    dated
-        Whether events have dates; without, times are nominal days.
     """
 
     ticks: NDArray[np.void]
@@ -46,7 +44,6 @@ class Log:
     position: int
     now: int
     queries: Mapping[int, str] = field(default_factory=dict)
-    dated: bool = True
 
     @property
     def start(self) -> int:
