@@ -108,7 +108,8 @@ class Ticker:
         made: list[TickRow] = []
         for row, customer, origins in rows:
             if row.kind == DECISION:
-                ref = self._remember(decision_ref(record_of(row), self._shop), row.uid[2:])
+                known = self._refs.get(row.uid[2:])
+                ref = known or self._remember(decision_ref(record_of(row), self._shop), row.uid[2:])
                 made += tick_of_decision(ref, at=row.at, seq=row.seq, customer=customer).tolist()
             else:
                 made += self._of_event(event_of(row), row.seq, customer, origins)
@@ -129,6 +130,10 @@ class Ticker:
             origins.setdefault(order_id, decision_id)
         decision = self._decision(decision_id or origins.get(order_id, ""))
         return rows_of(event, seq=seq, customer=customer, codes=shop.codes, catalogue=shop.catalogue, decision=decision)
+
+    def note(self, record: Record) -> None:
+        """Remember a decision that was just made here, so that its row need not be read for it."""
+        self._remember(decision_ref(record, self._shop), record["decision_id"])
 
     def _decision(self, decision_id: str) -> DecisionRef | None:
         if not decision_id:

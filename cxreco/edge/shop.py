@@ -28,6 +28,8 @@ class Shop:
         Grows when ticks that were made before would now read differently: what was folded from them is void.
     items_at
         The last version of an item that was taken in.
+    changed
+        By item, the last version that made ticks of it read differently, whoever made them: the same in all processes.
     """
 
     def __init__(self, store: Store, margin_share: float) -> None:
@@ -36,6 +38,7 @@ class Shop:
         self.catalogue = Catalogue(self.codes, margin_share)
         self.generation = 0
         self.items_at = 0
+        self.changed: dict[int, int] = {}
         self._ticked: set[int] = set()
 
     @classmethod
@@ -103,8 +106,10 @@ class Shop:
             item = parse_item(orjson.loads(row.body))
             changed = self.catalogue.put(item, row.arrived_at)
             self.items_at = row.seq
-            if changed and self.codes.item_code(item.item_id) in self._ticked:
-                self.generation += 1
+            if changed:
+                code = self.codes.item_code(item.item_id)
+                self.changed[code] = row.seq
+                self.generation += code in self._ticked
 
 
 def names_in(event: Event) -> Iterator[Name]:

@@ -1,52 +1,8 @@
-"""The tables of the embedded store, and how an older file becomes a current one."""
+"""The embedded store's file: how it is opened, and how an older one becomes a current one."""
 
 import sqlite3
 
-from cxreco.errors import StalePlaybook
-
-# One script a version, never edited once released. AUTOINCREMENT: the seq of an erased row is not given again.
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE log (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        uid TEXT NOT NULL UNIQUE,
-        kind TEXT NOT NULL,
-        customer_id TEXT NOT NULL,
-        at INTEGER NOT NULL,
-        body BLOB NOT NULL,
-        blob BLOB
-    );
-    CREATE INDEX log_customer ON log (customer_id, seq);
-    CREATE TABLE aliases (
-        anonymous_id TEXT NOT NULL,
-        customer_id TEXT NOT NULL,
-        seq INTEGER NOT NULL,
-        PRIMARY KEY (anonymous_id, customer_id)
-    ) WITHOUT ROWID;
-    CREATE INDEX aliases_customer ON aliases (customer_id);
-    CREATE TABLE requests (
-        request_id TEXT PRIMARY KEY,
-        digest TEXT NOT NULL,
-        decision_id TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX requests_decision ON requests (decision_id);
-    CREATE TABLE items (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        item_id TEXT NOT NULL,
-        arrived_at INTEGER NOT NULL,
-        body BLOB NOT NULL
-    );
-    CREATE INDEX items_item ON items (item_id, seq);
-    CREATE TABLE codes (
-        kind TEXT NOT NULL,
-        id TEXT NOT NULL,
-        code INTEGER NOT NULL,
-        PRIMARY KEY (kind, id),
-        UNIQUE (kind, code)
-    ) WITHOUT ROWID;
-    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    """,
-)
+from cxreco.edge import migrations
 
 
 def connect(path: str, *, writer: bool, relaxed: bool) -> sqlite3.Connection:
@@ -73,13 +29,13 @@ def migrate(connection: sqlite3.Connection) -> None:
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
+        known = migrations.scripts("sqlite")
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > len(MIGRATIONS):
-            raise StalePlaybook(f"the log is of schema {version}, this version knows {len(MIGRATIONS)}: upgrade cxreco")
-        for script in MIGRATIONS[version:]:
+        for script in migrations.due(version, known):
+            # `executescript` would commit first.
             for statement in filter(str.strip, script.split(";")):
                 connection.execute(statement)
-        connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+        connection.execute(f"PRAGMA user_version={len(known)}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -9,9 +9,20 @@ from functools import partial
 from pathlib import Path
 
 from cxreco.edge import sqlite_writer as writes
-from cxreco.edge.sqlite_schema import connect
+from cxreco.edge.group_commit import GroupCommit, Job
+from cxreco.edge.sqlite_schema import connect, migrate
 from cxreco.edge.store import NO_CODES, Appended, Entry, Group, ItemRow, Placed, Placing, Row, StoreUnavailable
 
+# One statement, so that it sees one moment. The extremes apart: for two at once SQLite reads the whole index.
+GROUP = f"""
+WITH root (id) AS ({writes.CANONICAL}),
+names (name, joined) AS (
+    SELECT id, 0 FROM root UNION ALL SELECT anonymous_id, seq FROM aliases, root WHERE customer_id = root.id
+)
+SELECT name, joined, (SELECT MIN(seq) FROM log WHERE customer_id = name),
+    (SELECT MAX(seq) FROM log WHERE customer_id = name)
+FROM names
+"""
 COLUMNS = "seq, uid, kind, customer_id, at, body, blob"
 
 
@@ -29,15 +40,19 @@ class SqliteStore:
     ------
     StoreUnavailable
         If the file cannot be opened.
+    StalePlaybook
+        If a newer version of the package wrote it.
     """
 
     def __init__(self, path: Path, *, relaxed: bool = False) -> None:
         self._path = str(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = writes.Writer(self._path, relaxed=relaxed)
+            self._connection = connect(self._path, writer=True, relaxed=relaxed)
+            migrate(self._connection)
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"cannot open the log {path}: {error}") from error
+        self._writer = GroupCommit(self._commit, "cxreco-writer", self._begin)
         self._mine = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -68,7 +83,7 @@ class SqliteStore:
             # Runs in the writer's thread, right after the commit.
             try:
                 removed = finished.result()
-                self._writer.checkpoint()
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             except Exception as error:
                 done.set_exception(error)
             else:
@@ -80,15 +95,11 @@ class SqliteStore:
     def group(self, customer_id: str) -> Group:
         """See `Store.group`."""
         with self._reading() as reader:
-            root = writes.canonical(reader, customer_id)
-            found = reader.execute("SELECT anonymous_id, seq FROM aliases WHERE customer_id = ?", (root,)).fetchall()
-            joined = {str(name): int(seq) for name, seq in found}
-            marks = ",".join("?" * (1 + len(joined)))
-            position = reader.execute(
-                f"SELECT MAX(seq) FROM log WHERE customer_id IN ({marks})",
-                (root, *joined),
-            ).fetchone()[0]
-        return Group(root, joined, position or 0)
+            found = reader.execute(GROUP, (customer_id,)).fetchall()
+        joined = {str(name): int(seq) for name, seq, _, _ in found if seq}
+        there = [(int(first), int(last)) for _, _, first, last in found if last is not None]
+        position = max((last for _, last in there), default=0)
+        return Group(str(found[0][0]), joined, position, min((first for first, _ in there), default=0))
 
     def customer_log(self, group: Group, after_seq: int = 0, upto_seq: int | None = None) -> list[Row]:
         """See `Store.customer_log`."""
@@ -178,7 +189,8 @@ class SqliteStore:
             row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
             return default if row is None else str(row[0])
 
-        return self._writer.submit(keep).result()
+        kept: str = self._writer.submit(keep).result()
+        return kept
 
     def pending(self) -> int:
         """See `Store.pending`."""
@@ -188,10 +200,29 @@ class SqliteStore:
         """See `Store.close`."""
         self._closed = True
         self._writer.close()
+        self._connection.close()
         with self._lock:
             for reader in self._readers:
                 reader.close()
             self._readers.clear()
+
+    def _begin(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def _commit(self, batch: Sequence[Job[sqlite3.Connection]]) -> list[object]:
+        connection = self._connection
+        try:
+            if not connection.in_transaction:
+                self._begin()
+            results = [job.work(connection) for job in batch]
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise StoreUnavailable(f"the log cannot be written: {error}") from error
+            raise
+        return results
 
     def _last(self, table: str) -> int:
         with self._reading() as reader:

@@ -1,133 +1,19 @@
-"""The one thread that writes: it takes all that waits, commits it in one go, and only then says so."""
+"""What is written to the embedded store, inside a transaction that somebody else began."""
 
-import queue
 import sqlite3
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from typing import Generic, TypeVar
+from collections.abc import Sequence
 
-from cxreco.edge.sqlite_schema import connect, migrate
-from cxreco.edge.store import Appended, Entry, ItemRow, Placed, Placing, StoreUnavailable
+from cxreco.edge.store import Appended, Entry, ItemRow, Placed, Placing
 
-T = TypeVar("T")
-GROUP = 5_000
-INSERT = "INSERT OR IGNORE INTO log (uid, kind, customer_id, at, body, blob) VALUES (?, ?, ?, ?, ?, ?)"
+INSERT = (
+    "INSERT INTO log (uid, kind, customer_id, at, body, blob) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING"
+)
 NAMES = "SELECT ?1 UNION ALL SELECT anonymous_id FROM aliases WHERE customer_id = ?1"
 
-
-class _Job(Generic[T]):
-    """A write that waits, and the promise made for it."""
-
-    def __init__(self, work: Callable[[sqlite3.Connection], T], rows: int) -> None:
-        self.work = work
-        self.rows = rows
-        self.done: Future[T] = Future()
-
-    def run(self, connection: sqlite3.Connection) -> Callable[[], None]:
-        """Do the work inside the open transaction; returns how to keep the promise once it is committed."""
-        result = self.work(connection)
-        return lambda: self.done.set_result(result)
-
-
-class Writer:
-    """Serialises writes and commits them in groups.
-
-    Parameters
-    ----------
-    path
-        The database file.
-    relaxed
-        Do not wait for the disk (simulations).
-    """
-
-    def __init__(self, path: str, *, relaxed: bool) -> None:
-        self._connection = connect(path, writer=True, relaxed=relaxed)
-        migrate(self._connection)
-        self._queue: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
-        self._waiting = 0
-        self._lock = threading.Lock()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="cxreco-writer", daemon=True)
-        self._thread.start()
-
-    def submit(self, work: Callable[[sqlite3.Connection], T], rows: int = 1) -> Future[T]:
-        """Queue a write; its future is done once the write is committed. A future that is cancelled is not written."""
-        job = _Job(work, rows)
-        with self._lock:
-            if self._closed:
-                job.done.set_exception(StoreUnavailable("the store is closed"))
-                return job.done
-            self._waiting += rows
-            self._queue.put(job)  # type: ignore[arg-type]  # a job of T is a job of object to the thread
-        return job.done
-
-    @property
-    def waiting(self) -> int:
-        """Rows that were handed over and are not committed yet."""
-        return self._waiting
-
-    def close(self) -> None:
-        """Write what was handed over, fold the write-ahead log in, and stop."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._queue.put(None)
-        self._thread.join()
-        self._connection.close()
-
-    def _run(self) -> None:
-        open_for_more = True
-        while open_for_more:
-            first = self._queue.get()
-            if first is None:
-                return
-            batch, open_for_more = self._gather(first)
-            taken = sum(job.rows for job in batch)
-            live = [job for job in batch if job.done.set_running_or_notify_cancel()]
-            if live and not self._commit(live):
-                # One of them cannot be written; alone, the others can.
-                for job in live:
-                    self._commit([job], last_try=True)
-            with self._lock:
-                self._waiting -= taken
-
-    def _gather(self, first: "_Job[object]") -> "tuple[list[_Job[object]], bool]":
-        batch, rows = [first], first.rows
-        while rows < GROUP:
-            try:
-                job = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                return batch, False
-            batch.append(job)
-            rows += job.rows
-        return batch, True
-
-    def _commit(self, batch: "list[_Job[object]]", *, last_try: bool = False) -> bool:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            kept = [job.run(self._connection) for job in batch]
-            self._connection.execute("COMMIT")
-        except Exception as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if last_try:
-                batch[0].done.set_exception(_explained(error))
-            return False
-        for keep in kept:
-            keep()
-        return True
-
-    def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file and empty it."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _explained(error: Exception) -> Exception:
-    return StoreUnavailable(f"the log cannot be written: {error}") if isinstance(error, sqlite3.Error) else error
+CANONICAL = (
+    "SELECT COALESCE("
+    "(SELECT customer_id FROM aliases WHERE anonymous_id = ?1 ORDER BY seq DESC, customer_id LIMIT 1), ?1)"
+)
 
 
 def append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Appended:
@@ -148,13 +34,16 @@ def append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Appended
 
 
 def place(connection: sqlite3.Connection, placing: Placing) -> Placed:
-    """Insert a decision if its request is new and the log is where the decision thinks it is."""
+    """Insert a decision if it and its request are new and the log is where the decision thinks it is."""
     if placing.request_id:
         earlier = connection.execute(
             "SELECT digest, decision_id FROM requests WHERE request_id = ?", (placing.request_id,)
         ).fetchone()
         if earlier is not None:
             return Placed(0, (earlier[0], earlier[1]))
+    there = connection.execute("SELECT seq FROM log WHERE uid = ?", (placing.entry.uid,)).fetchone()
+    if there is not None:
+        return Placed(there[0], None)
     if placing.upon is not None:
         position = connection.execute(
             f"SELECT MAX(seq) FROM log WHERE customer_id IN ({NAMES})",
@@ -162,7 +51,7 @@ def place(connection: sqlite3.Connection, placing: Placing) -> Placed:
         ).fetchone()[0]
         if (position or 0) != placing.upon:
             return Placed(0, None)
-    cursor = connection.execute(INSERT.replace(" OR IGNORE", ""), _columns(placing.entry))
+    cursor = connection.execute(INSERT, _columns(placing.entry))
     if placing.request_id:
         decision_id = placing.entry.uid.removeprefix("d:")
         connection.execute("INSERT INTO requests VALUES (?, ?, ?)", (placing.request_id, placing.digest, decision_id))
@@ -210,10 +99,7 @@ def erase(connection: sqlite3.Connection, customer_id: str) -> int:
 
 def canonical(connection: sqlite3.Connection, customer_id: str) -> str:
     """Return the customer that an id is a name of: itself, unless it was identified as somebody."""
-    row = connection.execute(
-        "SELECT customer_id FROM aliases WHERE anonymous_id = ? ORDER BY seq DESC, customer_id LIMIT 1", (customer_id,)
-    ).fetchone()
-    return customer_id if row is None else str(row[0])
+    return str(connection.execute(CANONICAL, (customer_id,)).fetchone()[0])
 
 
 def _columns(entry: Entry) -> tuple[object, ...]:

@@ -1,15 +1,36 @@
 """What is known of each customer, kept between requests and brought up to date from the log before every use."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
+import orjson
+from numpy.typing import NDArray
 
-from cxreco.edge.log_reading import Ticker, Ticks
+from cxreco.edge.log_reading import Record, Ticker, Ticks
 from cxreco.edge.shop import Shop
-from cxreco.edge.store import Group, Store
+from cxreco.edge.store import Group, Store, StoreUnavailable
+from cxreco.errors import BadInput, StalePlaybook
 from cxreco.recognise.replay import sort_ticks
 from cxreco.recognise.state import State
+
+# Rows of a log that are cheaper to fold again than to look up elsewhere.
+WORTH_KEEPING = 16
+
+
+class StateCache(Protocol):
+    """Bytes by customer, for all processes; it may forget at any time. Raises `StoreUnavailable` where it is gone."""
+
+    def get(self, customer_id: str) -> bytes | None:
+        """Return what is kept."""
+
+    def put(self, customer_id: str, state: bytes) -> None:
+        """Keep a state."""
+
+    def forget(self, customer_id: str) -> None:
+        """Remove what is kept."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,11 +45,17 @@ class Known:
         Everything that had arrived, folded.
     origins
         Which decision each order came from.
+    items
+        Codes of all items that were folded; kept where states are shared.
+    unshared
+        Rows that were folded since other processes were last told.
     """
 
     group: Group
     state: State
     origins: dict[str, str] = field(default_factory=dict)
+    items: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    unshared: int = 0
 
 
 class States:
@@ -38,15 +65,28 @@ class States:
     ----------
     bound
         Customers kept; the one not asked for the longest goes first.
+    shared
+        Where processes leave states for each other.
+    counted
+        Told what became of each look there: `hit`, `miss`, `stale` or `lost`.
     """
 
-    def __init__(self, store: Store, shop: Shop, bound: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        shop: Shop,
+        bound: int,
+        shared: StateCache | None = None,
+        counted: Callable[[str], object] | None = None,
+    ) -> None:
         self._store = store
         self._shop = shop
         self._ticker = Ticker(store, shop)
         self._bound = bound
         self._kept: OrderedDict[str, Known] = OrderedDict()
         self._generation = shop.generation
+        self._shared = shared
+        self._counted = counted or (lambda found: None)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -57,9 +97,10 @@ class States:
             self._kept.clear()
             self._generation = self._shop.generation
         group = self._store.group(customer_id)
-        known = self._kept.get(group.customer_id)
+        known = self._kept.get(group.customer_id) or self._found(group)
         if known is None or not self._bring_up(known, group):
             known = self.rebuilt(group)
+        self._share(known)
         self._kept[group.customer_id] = known
         self._kept.move_to_end(group.customer_id)
         if len(self._kept) > self._bound:
@@ -73,20 +114,36 @@ class States:
         known.state.fold(ticks if at is None else ticks[ticks["at"] <= at])
         return known
 
+    def note(self, record: Record) -> None:
+        """Remember a decision that was just made here: the next look at its customer need not read it."""
+        self._ticker.note(record)
+
     def forget(self, customer_id: str) -> None:
-        """Drop a customer from the cache."""
+        """Drop a customer, here and where states are shared.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the shared ones cannot be reached: then nothing may be said to be erased.
+        """
         self._kept.pop(customer_id, None)
+        if self._shared is not None:
+            self._shared.forget(customer_id)
 
     def _read(self, known: Known, after_seq: int) -> Ticks:
         rows = self._store.customer_log(known.group, after_seq, known.group.position)
-        return self._ticker.ticks(rows, 0, known.origins)
+        ticks = self._ticker.ticks(rows, 0, known.origins)
+        if self._shared is not None and rows:
+            known.unshared += len(rows)
+            known.items = np.union1d(known.items, ticks["item"][ticks["item"] >= 0]).astype(np.int32)
+        return ticks
 
     def _bring_up(self, known: Known, group: Group) -> bool:
         """Fold what arrived since; False where that cannot be done in order."""
         before = known.group
         if group == before:
             return True
-        if group.joined != before.joined or group.position < before.position:
+        if group._replace(position=before.position) != before or group.position < before.position:
             return False
         known.group = group
         ticks = self._read(known, before.position)
@@ -94,3 +151,54 @@ class States:
             return False
         known.state.fold(sort_ticks(ticks))
         return True
+
+    def _found(self, group: Group) -> Known | None:
+        """Return what another process, or an earlier one, has left; it is believed only of this very log."""
+        if self._shared is None or group.position == 0:
+            return None
+        try:
+            data = self._shared.get(group.customer_id)
+        except StoreUnavailable:
+            self._counted("lost")
+            return None
+        known = None if data is None else unpacked(data, self._shop)
+        believed = known is not None and known.group.position <= group.position
+        self._counted("hit" if believed else "miss" if data is None else "stale")
+        if known is None or not believed:
+            return None
+        self._shop.ticked(known.items.tolist())
+        return known
+
+    def _share(self, known: Known) -> None:
+        if self._shared is None or known.unshared < WORTH_KEEPING:
+            return
+        known.unshared = 0
+        try:
+            self._shared.put(known.group.customer_id, packed(known, self._shop))
+        except StoreUnavailable:
+            self._counted("lost")
+
+
+def packed(known: Known, shop: Shop) -> bytes:
+    """Return a customer's state as bytes, with what it was folded from and what that was read by."""
+    group = known.group
+    folded = group.customer_id, dict(group.joined), group.position, group.first, known.origins, known.items
+    about = orjson.dumps([shop.catalogue.margin_share, shop.items_at, *folded], option=orjson.OPT_SERIALIZE_NUMPY)
+    return len(about).to_bytes(4, "little") + about + known.state.to_bytes()
+
+
+def unpacked(data: bytes, shop: Shop) -> Known | None:
+    """Return what `packed` wrote; None where it is damaged, of another fold, or this shop reads the log otherwise."""
+    size = int.from_bytes(data[:4], "little")
+    try:
+        about: list[Any] = orjson.loads(data[4 : 4 + size])
+        margin_share, items_at, customer_id, joined, position, first, origins, items = about
+        state = State.from_bytes(data[4 + size :])
+    except (ValueError, BadInput, StalePlaybook):
+        return None
+    if margin_share != shop.catalogue.margin_share or items_at > shop.items_at:
+        return None
+    if any(shop.changed.get(code, 0) > items_at for code in items):
+        return None
+    group = Group(customer_id, joined, position, first)
+    return Known(group=group, state=state, origins=origins, items=np.array(items, np.int32))

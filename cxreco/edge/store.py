@@ -114,11 +114,15 @@ class Placed(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A customer under all names: the canonical id, when each anonymous id joined, and where their log ends."""
+    """A customer under all names: the canonical id, when each anonymous id joined, and where their log ends.
+
+    `first` is the seq of their first row: a log that was erased and has begun anew has another.
+    """
 
     customer_id: str
     joined: Mapping[str, int]
     position: int
+    first: int = 0
 
 
 class Store(Protocol):
@@ -133,7 +137,10 @@ class Store(Protocol):
         """Append events in the order given; those whose uid is there already are counted and ignored."""
 
     def place(self, placing: Placing) -> Future[Placed]:
-        """Append a decision, unless its request was answered before or the customer's log has moved on."""
+        """Append a decision, unless its request was answered before or the customer's log has moved on.
+
+        One that is there already, from a try whose outcome was not learned, is not written again.
+        """
 
     def put_items(self, rows: Sequence[ItemRow]) -> Future[Appended]:
         """Append versions of items; one that equals the item's latest version is a duplicate."""
@@ -142,7 +149,11 @@ class Store(Protocol):
         """Give each (kind, id) that has no code the next one of its kind, from 0 on."""
 
     def erase(self, customer_id: str) -> Future[int]:
-        """Remove the customer under all names, bytes included; returns the number of rows removed from the log."""
+        """Remove the customer under all names; returns the number of rows removed from the log.
+
+        The embedded store overwrites the bytes at once. PostgreSQL does so as it reuses the space, and what it keeps
+        for recovery (its write-ahead log, backups) goes as those are recycled.
+        """
 
     def group(self, customer_id: str) -> Group:
         """Return the customer that this id is a name of, with all names."""
