@@ -1,6 +1,5 @@
 """The composition root: what is plugged into what. `python serve.py` serves; so does `cxreco serve`."""
 
-import logging
 import os
 
 import uvicorn
@@ -9,16 +8,20 @@ from fastapi import FastAPI
 from cxreco.edge.api import create_app
 from cxreco.edge.clock import now
 from cxreco.edge.engine import Engine
+from cxreco.edge.logs import log_as_json
 from cxreco.edge.settings import Settings, load_settings
-from cxreco.edge.sqlite_store import SqliteStore
+from cxreco.edge.stores import open_states, open_store
+from cxreco.edge.tracing import tracing_of
 
 
 def create() -> FastAPI:
     """Compose the application from the settings that hold here."""
     settings = load_settings()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    store = SqliteStore(settings.home / "log.db", relaxed=settings.durability == "relaxed")
-    return create_app(Engine(store, settings, clock=now))
+    log_as_json(settings.log_level)
+    store = open_store(settings, patience_s=settings.decide_deadline_ms / 1_000)
+    return create_app(
+        Engine(store, settings, clock=now, cache=open_states(settings, store), tracing=tracing_of(os.environ))
+    )
 
 
 def run(settings: Settings) -> None:

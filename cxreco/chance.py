@@ -5,6 +5,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.compiled import compiled
+
 
 def uniform(salt: str, use: str, key: str) -> float:
     """Return the same u in [0, 1) for the same salt, use and key, on any machine, for ever.
@@ -37,8 +39,23 @@ def draw(probabilities: NDArray[np.float64], u: float) -> int:
     ValueError
         If no entry is positive.
     """
-    positive = np.flatnonzero(probabilities > 0.0)
-    if positive.size == 0:
+    drawn = int(_drawn(probabilities, u))
+    if drawn < 0:
         raise ValueError("cannot draw: no probability is above zero")
-    cumulated = np.cumsum(probabilities[positive])
-    return int(positive[min(int(np.searchsorted(cumulated, u * cumulated[-1], side="right")), positive.size - 1)])
+    return drawn
+
+
+@compiled
+def _drawn(probabilities: NDArray[np.float64], u: float) -> int:
+    total, last = 0.0, -1
+    for i in range(probabilities.size):
+        if probabilities[i] > 0.0:
+            total += probabilities[i]
+            last = i
+    cumulated = 0.0
+    for i in range(probabilities.size):
+        if probabilities[i] > 0.0:
+            cumulated += probabilities[i]
+            if cumulated > u * total:
+                return i
+    return last

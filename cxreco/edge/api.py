@@ -74,7 +74,7 @@ def create_app(engine: Engine, *, background: bool = True) -> FastAPI:
     app.include_router(_customers(engine))
     app.include_router(_watching(engine))
     install(app)
-    app.add_middleware(Limits, metrics=engine.metrics)
+    app.add_middleware(Limits, metrics=engine.metrics, tracing=engine.tracing, most=engine.settings.max_in_flight)
     _document_problems(app)
     return app
 
@@ -103,7 +103,7 @@ def _deciding(engine: Engine) -> APIRouter:
     router = APIRouter(route_class=_Route, tags=["decide"])
     deadline_s = engine.settings.decide_deadline_ms / 1_000
 
-    @router.post("/v1/decisions", response_model=schemas.DecisionOut, responses=responses(409, 413, 415, 422))
+    @router.post("/v1/decisions", response_model=schemas.DecisionOut, responses=responses(409, 413, 415, 422, 429, 503))
     async def decide(body: schemas.DecisionIn) -> Response:
         """Choose the mode and the next-best action for a moment."""
         ask = body.ask(engine.clock(), schemas.digest(body.model_dump(mode="json")) if body.request_id else "")
@@ -147,7 +147,7 @@ def _customers(engine: Engine) -> APIRouter:
         """Return what is known, the journey so far, how each mode stands."""
         return _json(customers.customer(engine, customer_id))
 
-    @router.put("/consent", response_model=schemas.ConsentOut, responses=responses(413, 415, 422, 503))
+    @router.put("/consent", response_model=schemas.ConsentOut, responses=responses(413, 415, 422, 429, 503))
     async def consent(customer_id: CustomerId, body: schemas.ConsentIn) -> Response:
         """Record a consent given or withdrawn."""
         said = {

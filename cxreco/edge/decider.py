@@ -2,9 +2,13 @@
 
 import hashlib
 import logging
-import uuid
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -15,8 +19,9 @@ from cxreco.edge.champion import CHALLENGER, CHAMPION
 from cxreco.edge.log_reading import record_of
 from cxreco.edge.records import FALLBACK, Around, Json
 from cxreco.edge.states import Known
-from cxreco.edge.steps import Steps
+from cxreco.edge.steps import Steps, TooLate
 from cxreco.edge.store import Placed, Placing, StoreUnavailable
+from cxreco.edge.tracing import Marks
 from cxreco.errors import Conflict, StalePlaybook
 from cxreco.journey import DAY, Arm, Mode, Moment, Surface
 from cxreco.recognise.market import Market
@@ -29,6 +34,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("cxreco.decider")
 TRIES = 8
+# A new price or item that another process took in is seen after this long at the latest.
+LOOK_EVERY_S = 0.05
+# Whom a new champion decides for before it is live: so many of those in the last rows of the log.
+WARM_ROWS, WARM_CUSTOMERS = 100, 3
 PAGES = frozenset({Surface.HOME, Surface.SEARCH, Surface.PRODUCT, Surface.CART, Surface.POST_PURCHASE})
 
 
@@ -56,7 +65,7 @@ class _Draft:
 
     record: Json
     placing: Placing
-    refusals: tuple[str, ...] = field(default=())
+    decided: Decided | None = None
 
 
 class Decider:
@@ -66,6 +75,8 @@ class Decider:
         self._engine = engine
         self.arms = Arms.of(engine.settings, engine.store)
         self.newest_day = -1
+        self._ids = _Ids()
+        self._looked_at = -1.0
 
     def deciding(self, ask: Ask) -> Steps[Json]:
         """Decide and keep the decision; returns its record once it is on disk.
@@ -78,49 +89,79 @@ class Decider:
         Conflict
             If the request id was used before with another body.
         """
-        digest = ask.digest or digest_of(ask)
-        decision_id = decision_id_of(ask.request_id)
+        digest = (ask.digest or digest_of(ask)) if ask.request_id else ""
+        decision_id = decision_id_of(ask.request_id) if ask.request_id else self._new_id()
         for _ in range(TRIES):
+            marks = Marks()
             try:
                 if ask.request_id and (earlier := self._engine.store.request(ask.request_id)):
                     return self._again(ask, digest, earlier)
                 with self._engine.lock:
-                    draft = self._draft(ask, decision_id, digest)
-                placed: Placed = yield self._engine.store.place(draft.placing)
+                    draft = self._draft(ask, decision_id, digest, marks)
+                writing = self._engine.store.place(draft.placing)
+                with self._engine.metrics.writing():
+                    placed: Placed = yield writing
+            except TooLate as error:
+                writing.add_done_callback(partial(self._landed, decision_id))
+                return self._unlogged(ask, decision_id, error)
             except Conflict:
                 raise
             except Exception as error:
                 return self._unlogged(ask, decision_id, error)
             if placed.seq:
-                return self._counted(draft)
+                marks("log")
+                with self._engine.lock:
+                    self._engine.states.note(draft.record)
+                return self._counted(draft, marks)
             if placed.earlier:
                 return self._again(ask, digest, placed.earlier)
             # The customer's log moved on between reading and writing: caps and consents must be read again.
         return self._unlogged(ask, decision_id, StoreUnavailable("the customer's log would not hold still"))
 
     def warm(self, playbook: Playbook) -> None:
-        """Decide for nobody, so that no customer waits for compilation or loading."""
-        moment = Moment(customer_id="", at=self._engine.clock(), query="a")
-        market, _ = self._engine.markets.at(moment.at)
-        state = State.empty()
-        decide(playbook, moment=moment, state=state, latest=state, market=market, decision_id="warm", arm=Arm.CHAMPION)
+        """Decide for nobody and for those heard of last, so that no customer waits for compilation or loading."""
+        engine, at = self._engine, self._engine.clock()
+        market, _ = engine.markets.at(at)
+        known = [State.empty(), *(engine.states.of(name).state for name in self._heard_of_last())]
+        item_id = market.codes.item_ids[int(market.top[0])] if market.top.size else ""
+        asked: Mapping[Surface, Any] = {
+            Surface.HOME: {}, Surface.SEARCH: {"query": "a"}, Surface.PRODUCT: {"item_id": item_id},
+            Surface.CART: {"cart": (item_id,)}, Surface.OUTBOUND: {},
+        }  # fmt: skip
+        for state in known:
+            for surface, how in asked.items():
+                moment = Moment(customer_id="", at=max(at, int(state.head[0]["last_at"])), surface=surface, **how)
+                decide(
+                    playbook, moment=moment, state=state, latest=state, market=market, decision_id="warm",
+                    arm=Arm.CHAMPION,
+                )  # fmt: skip
 
-    def _draft(self, ask: Ask, decision_id: str, digest: str) -> _Draft:
+    def _heard_of_last(self) -> list[str]:
+        store = self._engine.store
+        rows = next(iter(store.scan(max(store.position() - WARM_ROWS, 0), batch=WARM_ROWS)), [])
+        return list(dict.fromkeys(row.customer_id for row in reversed(rows)))[:WARM_CUSTOMERS]
+
+    def _new_id(self) -> str:
+        with self._engine.lock:
+            return self._ids.next()
+
+    def _draft(self, ask: Ask, decision_id: str, digest: str, marks: Marks) -> _Draft:
         engine, moment = self._engine, ask.moment
         self.newest_day = max(self.newest_day, moment.at // DAY * DAY)
-        engine.shop.refresh()
+        self._look()
         known = engine.states.of(moment.customer_id)
         arm, assigned = self._arm(known.group.customer_id)
         playbook = engine.playbooks.get(CHALLENGER if arm is Arm.CHALLENGER else CHAMPION)
         try:
+            marks("state")
             market, version = engine.markets.at(moment.at)
             around = self._around(ask, decision_id, known, (arm, assigned), playbook, version)
             if playbook is None:
                 return self._fallback(ask, digest, around, market, "no champion is loaded")
-            decided = self._decided(playbook, known, moment, market, decision_id, arm)
+            decided = self._decided(playbook, known, moment, market, around, marks)
             record = records.record_of_decided(decided, moment, around, market.shelf, engine.shop.codes.item_ids)
         except Exception as error:
-            log.exception("decision %s: a part failed, the answer is a safe one", decision_id)
+            log.exception("a part failed, the answer is a safe one", extra={"decision_id": decision_id})
             engine.metrics.fallbacks.labels("decide").inc()
             around = self._around(ask, decision_id, known, (arm, assigned), playbook, "")
             return self._fallback(ask, digest, around, None, _said(error))
@@ -132,10 +173,18 @@ class Decider:
             digest=digest,
             upon=known.group.position if binding else None,
         )
-        return _Draft(record=record, placing=placing, refusals=tuple(r.guardrail for r in decided.choice.refusals))
+        marks("record")
+        return _Draft(record=record, placing=placing, decided=decided)
+
+    def _look(self) -> None:
+        """Take in what other processes put on the shelf; this one's own is there already."""
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK_EVERY_S:
+            self._engine.shop.refresh()
+            self._looked_at = now
 
     def _decided(
-        self, playbook: Playbook, known: Known, moment: Moment, market: Market, decision_id: str, arm: Arm
+        self, playbook: Playbook, known: Known, moment: Moment, market: Market, around: Around, marks: Marks
     ) -> Decided:
         latest = known.state
         past = moment.at < int(latest.head[0]["last_at"])
@@ -145,8 +194,9 @@ class Decider:
             state=self._engine.states.rebuilt(known.group, moment.at).state if past else latest,
             latest=latest,
             market=market,
-            decision_id=decision_id,
-            arm=arm,
+            decision_id=around.decision_id,
+            arm=around.arm,
+            done=marks,
         )
 
     def _arm(self, customer_id: str) -> tuple[Arm, Arm]:
@@ -193,9 +243,15 @@ class Decider:
         )
         return _Draft(record=record, placing=placing)
 
+    def _landed(self, decision_id: str, writing: "Future[Placed]") -> None:
+        """Note a decision that reached the log though its caller was told something else: it was never shown."""
+        if writing.exception() is None and writing.result().seq:
+            self._engine.metrics.unanswered.inc()
+            log.warning("reached the log after its caller was given a safe answer", extra={"decision_id": decision_id})
+
     def _unlogged(self, ask: Ask, decision_id: str, error: Exception) -> Json:
         """Return `hold` that nobody will remember: the log itself cannot be read or written."""
-        log.error("decision %s could not be logged: %s", decision_id, error)
+        log.error("could not be logged: %s", error, extra={"decision_id": decision_id})
         self._engine.metrics.fallbacks.labels("store").inc()
         around = self._around(ask, decision_id, None, (Arm.CHAMPION, Arm.CHAMPION), None, "")
         return records.record_of_fallback(ask.moment, around, [], f"{_said(error)}; this answer was not logged")
@@ -208,20 +264,40 @@ class Decider:
             raise Conflict(f"the answer to request_id {ask.request_id!r} was erased; use a new one")
         return record_of(row)
 
-    def _counted(self, draft: _Draft) -> Json:
-        metrics, record = self._engine.metrics, draft.record
-        metrics.decisions.labels(record["mode"], record["policy"]["arm"]).inc()
-        for guardrail in draft.refusals:
-            metrics.refusals.labels(guardrail).inc()
+    def _counted(self, draft: _Draft, marks: Marks) -> Json:
+        metrics, record, decided = self._engine.metrics, draft.record, draft.decided
+        metrics.decided(record["mode"], record["policy"]["arm"]).inc()
+        for stage, seconds in marks.durations():
+            metrics.stage[stage].observe(seconds)
+        if decided is not None:
+            for refusal in decided.choice.refusals:
+                metrics.refused(refusal.guardrail).inc()
+            if record["policy"]["arm"] is Arm.CHAMPION:
+                metrics.explored(np.array(decided.choice.joint), decided.candidates.mode)
         if record["fallback"]:
             metrics.fallbacks.labels("champion").inc()
+        self._engine.tracing.decided(record, marks)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("decided", extra={"decision_id": record["decision_id"], "mode": record["mode"]})
         return record
 
 
+class _Ids:
+    """Random ids of 128 bits, drawn from the system by the page: a call for each costs more than the id."""
+
+    def __init__(self) -> None:
+        self._drawn = b""
+
+    def next(self) -> str:
+        """Return a new one. Not for several threads at once."""
+        if not self._drawn:
+            self._drawn = os.urandom(4_096)
+        taken, self._drawn = self._drawn[:16], self._drawn[16:]
+        return taken.hex()
+
+
 def decision_id_of(request_id: str) -> str:
-    """Return the id of a decision: new, or that which belongs to the request."""
-    if not request_id:
-        return uuid.uuid4().hex
+    """Return the id of the decision that belongs to a request."""
     return hashlib.blake2b(request_id.encode(), digest_size=16, person=b"cxreco-request").hexdigest()
 
 

@@ -21,14 +21,17 @@ from cxreco.edge.records import F32, Json, seen_of
 from cxreco.edge.replaying import Replayed, replayed
 from cxreco.edge.settings import Settings
 from cxreco.edge.shop import Name, Shop, item_row, names_in, names_of
-from cxreco.edge.states import States
+from cxreco.edge.states import StateCache, States
 from cxreco.edge.steps import Steps, wait
 from cxreco.edge.store import Appended, Row, Store
+from cxreco.edge.tracing import Tracing
 from cxreco.errors import NotFound
 from cxreco.journey import DAY, Arm, Event, Moment
 from cxreco.recognise.contract import write_time
 from cxreco.recognise.events import Rejection, parse_event, parse_events, parse_items
 from cxreco.recognise.population import population_of
+from cxreco.request.forest import Scorer
+from cxreco.request.ranker import Ranker
 from cxreco.respond.playbook import Playbook
 
 log = logging.getLogger("cxreco.engine")
@@ -54,18 +57,32 @@ class Engine:
         The installation's choices.
     clock
         Returns now, microseconds; time is never read otherwise.
+    cache
+        States that several processes share; None: each keeps its own.
+    tracing
+        Who is told of each decision's stages; None: nobody.
     """
 
     def __init__(
-        self, store: Store, settings: Settings, *, clock: Callable[[], int], metrics: Metrics | None = None
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        clock: Callable[[], int],
+        metrics: Metrics | None = None,
+        cache: StateCache | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.store = store
         self.settings = settings
         self.clock = clock
         self.metrics = metrics or Metrics()
+        self.tracing = tracing or Tracing()
         self.lock = threading.RLock()
         self.shop = Shop.opened(store, settings.margin_share)
-        self.states = States(store, self.shop, settings.state_cache)
+        self.states = States(
+            store, self.shop, settings.state_cache, cache, lambda found: self.metrics.shared_states.labels(found).inc()
+        )
         self.populations = Populations(settings.home / "populations")
         self.markets = Markets(self.shop, self.populations)
         self.playbooks: dict[str, Playbook] = {}
@@ -87,6 +104,9 @@ class Engine:
                 if pointer is not None:
                     self.pointers[role] = pointer
         self._told.pop(role, None)
+        for part, reason in () if playbook is None else slow_parts(playbook):
+            self.metrics.fallbacks.labels("scorer").inc()
+            log.warning("%s of %s is scored by LightGBM itself, slower: %s", part, role, reason)
         if role == CHAMPION:
             self.metrics.champion.info({"version": playbook.version if playbook else "none"})
         log.info("%s is now %s", role, playbook.version if playbook else "vacant")
@@ -189,12 +209,15 @@ class Engine:
             If nobody decided that, or it was erased.
         """
         row = self._row(decision_id)
-        return record_of(row), seen_of(row.blob)
+        record = record_of(row)
+        return record, seen_of(row.blob, len(record["candidates"]["keys"]))
 
     def seen(self, decision_id: str) -> F32:
         """Return what the value heads saw of a decision; no rows where it was not logged."""
         row = self.store.decision(decision_id)
-        return seen_of(None if row is None else row.blob)
+        if row is None:
+            return seen_of(None, 0)
+        return seen_of(row.blob, len(record_of(row)["candidates"]["keys"]))
 
     def replay(self, decision_id: str) -> Replayed:
         """Decide again from a decision's record and compare, bit for bit.
@@ -256,7 +279,9 @@ class Engine:
 
     def _keeping(self, events: Sequence[Event]) -> Steps[Appended]:
         yield from self._coded(name for event in events for name in names_in(event))
-        appended: Appended = yield self.store.append([entry_of(event) for event in events])
+        writing = self.store.append([entry_of(event) for event in events])
+        with self.metrics.writing():
+            appended: Appended = yield writing
         return appended
 
     def _coded(self, names: Iterator[Name]) -> Steps[None]:
@@ -265,7 +290,8 @@ class Engine:
             unknown = self.shop.unknown(names)
         if unknown:
             given: Future[None] = self.store.assign_codes(unknown)
-            yield given
+            with self.metrics.writing():
+                yield given
             with self.lock:
                 self.shop.adopt_codes()
 
@@ -278,3 +304,14 @@ class Engine:
         ):
             if n:
                 counter.labels(result).inc(n)
+
+
+def slow_parts(playbook: Playbook) -> list[tuple[str, str]]:
+    """Return the models that the compiled scorer cannot stand in for, and why."""
+    request = playbook.request
+    scorers: dict[str, Scorer | None] = {
+        "ranker": request.ranker.forest if isinstance(request.ranker, Ranker) else None,
+        "need": request.need.forest,
+        **{f"the head {name}": head.trees for name, head in playbook.value.heads.items()},
+    }
+    return [(name, scorer.reason) for name, scorer in scorers.items() if scorer is not None and scorer.reason]

@@ -1,30 +1,47 @@
-"""What is checked of a request before anybody reads it: how long its body is, and whether it says it is JSON."""
+"""What is checked of a request before anybody reads it: how many wait, how long its body is, whether it is JSON."""
 
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cxreco.edge.metrics import Metrics
-from cxreco.edge.problems import problem
+from cxreco.edge.problems import RETRY_AFTER_S, problem
+from cxreco.edge.tracing import Tracing
 
 MAX_BODY = 1 << 20
 
 
 class Limits:
-    """ASGI middleware: 413 above 1 MiB, 415 for a body that is not JSON; times and counts every request.
+    """ASGI middleware: 429 where too many wait, 413 above 1 MiB, 415 for what is not JSON; times and counts requests.
 
     The body is read whole before the application runs, so that a chunked one cannot exceed the limit either.
+
+    Parameters
+    ----------
+    most
+        Calls with a body that are answered at once; what comes beyond them is sent away, so that none waits for long.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing, most: int) -> None:
         self._app = app
         self._metrics = metrics
+        self._tracing = tracing
+        self._most = most
+        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if not self._tracing.on:
+            await self._served(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        with self._tracing.request(headers, str(scope["method"])):
+            await self._served(scope, receive, send)
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, status = time.perf_counter(), 500
 
         async def sending(message: Message) -> None:
@@ -35,14 +52,26 @@ class Limits:
 
         try:
             if scope["method"] in ("POST", "PUT"):
-                await self._checked(scope, receive, sending)
+                await self._admitted(scope, receive, sending)
             else:
                 await self._app(scope, receive, sending)
         finally:
             # The route is the template, not the path: an id must not become a label.
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
-            self._metrics.latency.labels(route).observe(time.perf_counter() - started)
+            self._metrics.answered(scope["method"], route, str(status)).inc()
+            self._metrics.took(route).observe(time.perf_counter() - started)
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._under_way >= self._most:
+            after = {"retry-after": str(RETRY_AFTER_S)}
+            answer = problem(429, "too many calls are waiting; send it again in a moment", headers=after)
+            await answer(scope, receive, send)
+            return
+        self._under_way += 1
+        try:
+            await self._checked(scope, receive, send)
+        finally:
+            self._under_way -= 1
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])

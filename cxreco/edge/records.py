@@ -8,7 +8,7 @@ what the value heads saw, (n admitted, features) float32, deflated.
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import orjson
 from numpy.typing import NDArray
 
 from cxreco.edge.store import DECISION, Entry
-from cxreco.journey import Arm, Mode, Moment, Stage, Surface
+from cxreco.journey import Arm, Mode, Moment, Refusal, Stage, Surface
 from cxreco.recognise.catalogue import Shelf
 from cxreco.recognise.contract import write_time
 from cxreco.request.candidates import VALUE_FEATURES
@@ -122,11 +122,22 @@ def record_of_decided(decided: Decided, moment: Moment, around: Around, shelf: S
         "quantity": quantity if math.isfinite(quantity) else None,
         "chosen": row,
         "candidates": _table(decided, item_ids),
-        "refusals": [asdict(refusal) for refusal in choice.refusals],
+        "refusals": [_refused(refusal) for refusal in choice.refusals],
         "parts": {name: float(column[row]) for name, column in decided.parts.items()},
         "fallback": "",
     }
     return _record(moment, around, answer, rest)
+
+
+def _refused(refusal: Refusal) -> Json:
+    # Not `dataclasses.asdict`, which copies every value.
+    return {
+        "action_id": refusal.action_id,
+        "mode": refusal.mode,
+        "item_id": refusal.item_id,
+        "guardrail": refusal.guardrail,
+        "reason": refusal.reason,
+    }
 
 
 def _items(decided: Decided, item_ids: list[str]) -> list[Json]:
@@ -198,10 +209,16 @@ def entry_of_record(record: Json, x: F32 | None) -> Entry:
     )
 
 
-def seen_of(blob: bytes | None) -> F32:
-    """Return what the value heads saw, (n admitted, features) float32; no rows for a fallback."""
+def seen_of(blob: bytes | None, admitted: int) -> F32:
+    """Return what the value heads saw, (admitted, features) float32; no rows for a fallback.
+
+    Features are only ever added at the end: what an older record lacks is unknown (NaN).
+    """
     flat = np.frombuffer(zlib.decompress(blob), dtype="<f4") if blob else np.empty(0, dtype="<f4")
-    return flat.reshape(-1, len(VALUE_FEATURES))
+    if flat.size == 0:
+        return np.empty((0, len(VALUE_FEATURES)), dtype=np.float32)
+    kept = flat.reshape(admitted, -1)
+    return np.pad(kept, ((0, 0), (0, len(VALUE_FEATURES) - kept.shape[1])), constant_values=np.nan)
 
 
 def moment_of(record: Mapping[str, Any]) -> Moment:

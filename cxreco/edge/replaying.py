@@ -91,7 +91,7 @@ def _differences(record: Any, row: Row, decided: Decided, item_ids: list[str]) -
         ),
     }
     found = {name: pair for name, pair in compared.items() if pair[0] != pair[1]}
-    logged, now = seen_of(row.blob), decided.candidates.x.astype(np.float32)
+    logged, now = seen_of(row.blob, len(record["candidates"]["keys"])), decided.candidates.x.astype(np.float32)
     if logged.tobytes() != now.tobytes():
         found["seen"] = (logged.tolist(), now.tolist())
     return found

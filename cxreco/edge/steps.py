@@ -4,6 +4,7 @@ A `Steps[T]` is a generator that yields the futures it must wait for and returns
 """
 
 import asyncio
+import contextlib
 from collections.abc import Generator
 from concurrent.futures import Future
 from typing import Any, TypeAlias, TypeVar
@@ -36,14 +37,17 @@ async def awaited(steps: Steps[T], *, deadline_s: float | None = None) -> T:
     Parameters
     ----------
     deadline_s
-        A write that has not begun by then is called off, and the steps are told that the store is unavailable; one
-        that has begun is waited for, so that no answer contradicts the log.
+        From the first step on. What has not been written by then is called off, and the steps are told that the store
+        is unavailable. A write that is under way can no longer be called off: it is not waited for either, and the
+        steps are told that its outcome is unknown (`TooLate`).
     """
+    loop = asyncio.get_running_loop()
+    until = None if deadline_s is None else loop.time() + deadline_s
     try:
         future = next(steps)
         while True:
             try:
-                result = await _within(future, deadline_s)
+                result = await _within(future, until, loop)
             except Exception as error:
                 future = steps.throw(error)
             else:
@@ -53,10 +57,34 @@ async def awaited(steps: Steps[T], *, deadline_s: float | None = None) -> T:
         return finished
 
 
-async def _within(future: Future[Any], deadline_s: float | None) -> object:
-    wrapped = asyncio.wrap_future(future)
-    if deadline_s is not None:
-        done, _ = await asyncio.wait({wrapped}, timeout=deadline_s)
-        if not done and future.cancel():
+class TooLate(StoreUnavailable):
+    """A write was under way at the deadline: it may have been written, and nobody waits for it."""
+
+
+async def _within(future: Future[Any], until: float | None, loop: asyncio.AbstractEventLoop) -> object:
+    if not future.done():
+        # Cheaper than asyncio.wrap_future and wait: one callback, and one timer where there is a deadline.
+        waiter = loop.create_future()
+        future.add_done_callback(lambda _: _from_elsewhere(loop, waiter))
+        timer = None if until is None else loop.call_at(until, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            if timer is not None:
+                timer.cancel()
+    if not future.done():
+        if future.cancel():
             raise StoreUnavailable("the log is slow to write")
-    return await wrapped
+        raise TooLate("the log is slow to write")
+    return future.result()
+
+
+def _from_elsewhere(loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[None]) -> None:
+    # A loop that has ended has nobody left who waits.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(_wake, waiter)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,6 +1,7 @@
 """What is true for all customers at an instant: the shelf, the population, and the search over them."""
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,57 @@ from .population import Population
 from .search import SearchIndex
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+# So many items are compared with a taste, the best sellers first. One pass over 100,000 x 32 factors takes about a
+# millisecond and is exact, so that a decision can be replayed without keeping an index; what sells less than the
+# hundred-thousandth item has too few buyers for its factors to say anything, and is found by the other recalls.
+COMPARED = 100_000
+
+
+class Columns(NamedTuple):
+    """What compiled code reads of a market: contiguous arrays over item codes, and lists of codes.
+
+    Attributes
+    ----------
+    buyable
+        Available and priced.
+    compared, tastes
+        (m,) items that are compared with a taste, and their (d, m) factors, a row a factor.
+    """
+
+    available: Bool
+    buyable: Bool
+    price: F64
+    margin: F64
+    category: I32
+    born_at: I64
+    popularity: F64
+    latest: F64
+    trend: F64
+    repeat_share: F64
+    gap_mean: F64
+    gap_sd: F64
+    return_rate: F64
+    last_sold_at: I64
+    category_popularity: F64
+    category_gap_mean: F64
+    neighbours: I32
+    lift: F32
+    alike: I32
+    likeness: F32
+    rarity: F32
+    factors: F32
+    compared: I32
+    tastes: F32
+    top: I32
+    category_starts: I64
+    category_items: I32
+    new: I32
+    best_sold: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,8 +79,8 @@ class Market:
     top, category_starts, category_items, new
         The population's lists, of available items only, by the categories of the shelf, and with what was put on it
         since they were published.
-    tastes
-        (d, n_items) collaborative factors, so that all items are scored by one pass over each factor.
+    columns
+        The same once more, as compiled code takes it.
     """
 
     shelf: Shelf
@@ -41,7 +91,7 @@ class Market:
     category_starts: I64
     category_items: I32
     new: I32
-    tastes: F32
+    columns: Columns
 
     def __len__(self) -> int:
         return len(self.shelf)
@@ -82,17 +132,63 @@ def market_of(shelf: Shelf, population: Population, codes: Codes, previous: Mark
     top = top[shelf.available[top]]
     by_category = top[np.argsort(shelf.category[top], kind="stable")]
     new = np.concatenate([late, population.new])
+    new = new[shelf.available[new]]
+    category_starts = np.searchsorted(shelf.category[by_category], np.arange(len(shelf.category_names) + 1))
     return Market(
         shelf=shelf,
         population=population,
         search=search or SearchIndex(shelf, codes.item_ids, population.popularity),
         codes=codes,
         top=top,
-        category_starts=np.searchsorted(shelf.category[by_category], np.arange(len(shelf.category_names) + 1)),
+        category_starts=category_starts,
         category_items=by_category,
-        new=new[shelf.available[new]],
-        tastes=np.ascontiguousarray(population.factors.T),
+        new=new,
+        columns=_columns(shelf, population, top, (category_starts, by_category), new),
     )
+
+
+def _columns(shelf: Shelf, population: Population, top: I32, by_category: tuple[I64, I32], new: I32) -> Columns:
+    n = len(shelf)
+    compared = np.arange(n, dtype=np.int32) if n <= COMPARED else np.sort(top[:COMPARED])
+    best = float(population.popularity[population.top[0]]) if len(population.top) else 0.0
+    return Columns(
+        available=_plain(shelf.available, np.bool_),
+        buyable=_plain(shelf.available & ~np.isnan(shelf.price), np.bool_),
+        price=_plain(shelf.price, np.float64),
+        margin=_plain(shelf.margin, np.float64),
+        category=_plain(shelf.category, np.int32),
+        born_at=_plain(shelf.born_at, np.int64),
+        popularity=_plain(population.popularity, np.float64),
+        latest=_plain(population.latest, np.float64),
+        trend=_plain(population.trend, np.float64),
+        repeat_share=_plain(population.repeat_share, np.float64),
+        gap_mean=_plain(population.gap_mean, np.float64),
+        gap_sd=_plain(population.gap_sd, np.float64),
+        return_rate=_plain(population.return_rate, np.float64),
+        last_sold_at=_plain(population.last_sold_at, np.int64),
+        category_popularity=_plain(population.category_popularity, np.float64),
+        category_gap_mean=_plain(population.category_gap_mean, np.float64),
+        neighbours=_plain(population.neighbours, np.int32),
+        lift=_plain(population.lift, np.float32),
+        alike=_plain(population.alike, np.int32),
+        likeness=_plain(population.likeness, np.float32),
+        rarity=_plain(population.rarity, np.float32),
+        factors=_plain(population.factors, np.float32),
+        compared=compared,
+        tastes=_plain(population.factors[compared].T, np.float32),
+        top=_plain(top, np.int32),
+        category_starts=_plain(by_category[0], np.int64),
+        category_items=_plain(by_category[1], np.int32),
+        new=_plain(new, np.int32),
+        # 1 where nothing has been sold, so that shares of it are 0.
+        best_sold=best if best > 0.0 else 1.0,
+    )
+
+
+def _plain(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    """Return an array as compiled code knows it: contiguous, writeable, of one dtype; another would compile anew."""
+    plain = np.ascontiguousarray(values, dtype=dtype)
+    return plain if plain.flags.writeable else plain.copy()
 
 
 def _late(shelf: Shelf, population: Population) -> I32:

@@ -8,6 +8,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cxreco.compiled import compiled
 from cxreco.journey import MICROS, MODE_CODE, Mode
 
 from .contacts import EXECUTED, NO_CONTACT, WRONG
@@ -64,20 +65,34 @@ def contacts_within(state: State, at: int, days: float, channel: Channel | int |
     A contact is released when it expired unshown. There is no upper end: asked of a later state than `at`, the contacts
     since count too, which is the stricter reading.
     """
-    contacts, now = state.contact_slots, seconds(at)
-    counts = contacts["at"] > now - days * _DAY_S
-    counts &= contacts["shown"] & NO_CONTACT == 0
-    counts &= (contacts["shown"] != 0) | (contacts["until"] >= now)
-    if channel is not None:
-        counts &= contacts["channel"] == int(channel)
-    return int(np.count_nonzero(counts))
+    return int(count_contacts(state.contact_slots, seconds(at), days, -1 if channel is None else int(channel)))
+
+
+@compiled
+def count_contacts(contacts: NDArray[np.void], now_s: int, days: float, channel: int) -> int:
+    """Return the same from the records of a state, for compiled callers; `channel` -1 is any."""
+    count = 0
+    for i in range(contacts.size):
+        c = contacts[i]
+        released = c.shown & NO_CONTACT != 0 or (c.shown == 0 and c.until < now_s)
+        if c.at > now_s - days * _DAY_S and not released and (channel < 0 or c.channel == channel):
+            count += 1
+    return count
 
 
 def executed_orders_within(state: State, at: int, days: float) -> int:
     """Count automatic orders executed in the last `days`, by the time of execution; undone ones too."""
-    contacts = state.contact_slots
-    executed = contacts["shown"] & EXECUTED != 0
-    return int(np.count_nonzero(executed & (contacts["until"] > seconds(at) - days * _DAY_S)))
+    return int(count_executed(state.contact_slots, seconds(at), days))
+
+
+@compiled
+def count_executed(contacts: NDArray[np.void], now_s: int, days: float) -> int:
+    """Return the same from the records of a state, for compiled callers."""
+    count = 0
+    for i in range(contacts.size):
+        if contacts[i].shown & EXECUTED != 0 and contacts[i].until > now_s - days * _DAY_S:
+            count += 1
+    return count
 
 
 def open_automatic_orders(state: State, at: int) -> int:

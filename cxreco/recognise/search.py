@@ -66,6 +66,11 @@ class SearchIndex:
         Ids over item codes; more of them than the shelf has are not indexed.
     popularity
         (n_items,) breaks ties between equal scores; then the smaller code wins.
+
+    Attributes
+    ----------
+    tie
+        (n_items,) what is taken off a score to break ties.
     """
 
     def __init__(self, shelf: Shelf, item_ids: Sequence[str], popularity: F64 | None = None) -> None:
@@ -89,11 +94,11 @@ class SearchIndex:
         order = np.arange(n) if popularity is None else np.argsort(-popularity[:n], kind="stable")
         rank[order] = np.arange(n)
         # Smaller than any difference of scores that means something.
-        self._tie = rank * (1e-9 / max(n, 1))
+        self.tie = rank * (1e-9 / max(n, 1))
         self._found = lru_cache(REMEMBERED)(self._search)
 
     def __len__(self) -> int:
-        return int(self._tie.size)
+        return int(self.tie.size)
 
     def covers(self, shelf: Shelf) -> bool:
         """Return whether an index of this shelf would find the same; prices and stock do not matter."""
@@ -106,6 +111,11 @@ class SearchIndex:
             and np.array_equal(shelf.category, category)
         )
 
+    def found(self, query: str) -> Found:
+        """Return all matching codes, ascending, and their scores; do not write into them."""
+        found: Found = self._found(query)
+        return found
+
     def match(self, query: str, k: int) -> Found:
         """Return the best k items for a query.
 
@@ -114,7 +124,7 @@ class SearchIndex:
         (m,) item codes, best first, and (m,) scores in (0, 1]; m <= k.
         """
         codes, scores = self._found(query)
-        key = scores - self._tie[codes]
+        key = scores - self.tie[codes]
         if codes.size > k:
             best = np.argpartition(-key, k)[:k] if k > 0 else np.empty(0, np.int64)
             codes, scores, key = codes[best], scores[best], key[best]

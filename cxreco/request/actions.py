@@ -7,8 +7,11 @@ from string import Formatter
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cxreco.errors import BadSpec
-from cxreco.journey import HOUR, Mode, Moment, Surface
+from cxreco.journey import HOUR, MODE_CODE, Mode, Moment, Surface
 from cxreco.request.readings import READINGS
 
 Scalar = str | float | bool
@@ -24,7 +27,8 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "respond.sought": Recipe(mode=Mode.RESPOND, params={"min_match": 0.5}),
+        "respond.sought": Recipe(mode=Mode.RESPOND, params={"min_match": 0.5, "alternatives": 3.0, "min_due": 0.1}),
+        "checkout.cart": Recipe(mode=Mode.RESPOND, params={}),
         "reorder.item": Recipe(mode=Mode.RESPOND, params={"min_need": 0.02}),
         "reorder.basket": Recipe(mode=Mode.RESPOND, params={"min_need": 0.2, "min_items": 2.0}),
         "curate.personal": Recipe(mode=Mode.CURATE, params={"max_category_share": 0.5}),
@@ -167,11 +171,23 @@ class Actions:
     ----------
     names
         Their ids with `hold` in front: what `Candidates.action` is an index into.
+    modes
+        (len(names),) codes of their modes.
+    ruled
+        Indices into `names` of those with a rule on who they are for.
     """
 
     actions: tuple[Action, ...]
     names: tuple[str, ...]
     spec: str
+    modes: NDArray[np.int16] = field(init=False, repr=False, compare=False)
+    ruled: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        codes = [MODE_CODE[Mode.HOLD], *(MODE_CODE[action.mode] for action in self.actions)]
+        object.__setattr__(self, "modes", np.array(codes, dtype=np.int16))
+        ruled = (i for i, action in enumerate(self.actions, start=1) if action.eligibility != Eligibility())
+        object.__setattr__(self, "ruled", tuple(ruled))
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Actions":

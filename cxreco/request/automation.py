@@ -7,9 +7,9 @@ import numpy as np
 from cxreco.journey import Mode
 from cxreco.request.actions import Action
 from cxreco.request.context import Context, Proposal
-from cxreco.request.reasons import Reason
+from cxreco.request.reasons import Reason, preference
 
-_REPLENISH = (Reason.RHYTHM, Reason.BOUGHT)
+_REPLENISH = preference(Reason.RHYTHM, Reason.BOUGHT)
 
 
 def propose(context: Context, actions: Sequence[tuple[int, Action]]) -> list[Proposal]:

@@ -55,6 +55,10 @@ class Calibrator:
         return cls(score=score, probability=probability)
 
 
+# No knots: leaves every probability as it is, for compiled callers.
+STRAIGHT = Calibrator(score=np.empty(0), probability=np.empty(0))
+
+
 def fit_calibrator(score: F64, label: F64) -> Calibrator | None:
     """Fit by isotonic regression (Zadrozny and Elkan, KDD 2002); None where either outcome is too rare to tell.
 

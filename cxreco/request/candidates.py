@@ -28,6 +28,8 @@ VALUE_FEATURES: tuple[str, ...] = (
     "need", "need_3", "due_ratio", "item_orders", "item_days_since", "item_viewed_7", "item_in_cart", "item_returned",
     "item_dismissed", "item_margin", "item_price", "price_change", "quantity", "popularity", "return_rate",
     "query_match", "is_sought", "buy", "slate_buy", "slate_size", "certainty",
+    # what was asked for, and how far the slate is about it (later additions stand at the end: older records lack them)
+    "asked_rivals", "asked_usual", "topic_share", "slate_categories", "slate_margin",
 )  # fmt: skip
 VALUE_COLUMN: Mapping[str, int] = MappingProxyType({name: i for i, name in enumerate(VALUE_FEATURES)})
 

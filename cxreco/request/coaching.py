@@ -8,11 +8,11 @@ from cxreco.journey import DAY, Mode
 from cxreco.request.actions import Action
 from cxreco.request.context import Context, Proposal
 from cxreco.request.readings import READING
-from cxreco.request.reasons import Reason
+from cxreco.request.reasons import Reason, preference
 
-_REPLENISH = (Reason.RHYTHM, Reason.BOUGHT)
-_BACK = (Reason.BACK,)
-_WINBACK = (Reason.MISSED,)
+_REPLENISH = preference(Reason.RHYTHM, Reason.BOUGHT)
+_BACK = preference(Reason.BACK)
+_WINBACK = preference(Reason.MISSED)
 
 
 def propose(context: Context, actions: Sequence[tuple[int, Action]]) -> list[Proposal]:
@@ -36,9 +36,7 @@ def _replenish(context: Context, index: int, action: Action) -> list[Proposal]:
 def _back_in_stock(context: Context, index: int, action: Action) -> list[Proposal]:
     """Return what the customer bought, viewed or put aside while it was there, and that lately came back."""
     returned = context.market.shelf.restocked_at[context.codes]
-    lately = (
-        (returned > 0) & (returned <= context.mc.at) & (returned > context.mc.at - action.params["within_days"] * DAY)
-    )
+    lately = (returned > max(context.mc.at - action.params["within_days"] * DAY, 0.0)) & (returned <= context.mc.at)
     if not lately.any():
         return []
     since = np.fmin(context.column("item_days_since"), context.column("item_days_since_view"))

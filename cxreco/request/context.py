@@ -1,18 +1,20 @@
 """Everything the four sources share about one moment: recalled once, scored once, read by all."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.compiled import compiled
 from cxreco.journey import Moment
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
 from cxreco.request.features import RANKER_COLUMN
 from cxreco.request.moment_codes import MomentCodes
 from cxreco.request.need import NeedModel
-from cxreco.request.reasons import Reason
+from cxreco.request.reasons import Preference
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -30,7 +32,7 @@ class Proposal(NamedTuple):
     slate
         Positions in the context's columns, the item that it is about first.
     reasons
-        Kinds of reason in order of preference; the first that holds of an item is said of it.
+        Kinds of reason in order of preference (`reasons.preference`); the first that holds of an item is said of it.
     quantity
         Units of the first item; NaN where it does not apply.
     certainty
@@ -39,7 +41,7 @@ class Proposal(NamedTuple):
 
     action: int
     slate: I64
-    reasons: tuple[Reason, ...]
+    reasons: Preference
     quantity: float = float("nan")
     certainty: float = float("nan")
 
@@ -62,6 +64,8 @@ class Context:
         (n, horizons) calibrated P(needed again within h days); NaN for what was never bought.
     need, need_3
         The same within 7 and 3 days; 0 for what was never bought.
+    units
+        What the customer takes of it on average, whole units, at least 1.
     offerable
         What may be offered as the shop's own idea: available, priced, not in the cart and not just bought.
     buyable
@@ -84,6 +88,7 @@ class Context:
     grid: F64
     need: F64
     need_3: F64
+    units: F64
     offerable: Bool
     buyable: Bool
     ranked: I64
@@ -94,34 +99,67 @@ class Context:
 
     def need_within(self, days: float) -> F64:
         """Return (n,) calibrated P(needed again within `days`); 0 for what was never bought."""
-        return np.nan_to_num(self.model.read(self.grid, (days,))[:, 0])
+        within = self.model.read(self.grid, (days,))[:, 0]
+        return np.where(np.isnan(within), 0.0, within)
 
     def best(self, where: Bool, most: int) -> I64:
         """Return up to `most` positions where `where` holds, best score first."""
-        return self.ranked[where[self.ranked]][:most]
+        return _best(self.ranked, where, most)
 
     def most(self, values: F64, where: Bool, most: int) -> I64:
         """Return up to `most` positions where `where` holds, by value descending, then by score."""
-        chosen = self.ranked[where[self.ranked]]
-        return chosen[np.argsort(-values[chosen], kind="stable")][:most]
+        return _most(self.ranked, np.ascontiguousarray(values), where, most)
 
     def quantity(self, position: int) -> float:
         """Return the units to order of an item: what the customer takes on average, at least 1."""
-        record = self.state.slot(int(self.codes[position]))
-        mean = float("nan") if record is None else float(record["quantity_mean"])
-        return float(max(round(mean), 1)) if mean == mean else 1.0
+        return float(self.units[position])
 
     def spread(self, order: I64, most: int, share: float) -> I64:
         """Return the first `most` of `order` with no category above `share` of them; what is left over fills up.
 
         One category may always have two items, and a slate of one category stays what it is.
         """
-        cap = max(int(np.ceil(share * most)), 2)
-        category = self.category[order]
-        # How many of the same category came before, for each place: a stable sort by category counts them.
-        by = np.argsort(category, kind="stable")
-        sorted_category = category[by]
-        starts = np.searchsorted(sorted_category, sorted_category, side="left")
-        before = np.empty(order.size, dtype=np.int64)
-        before[by] = np.arange(order.size) - starts
-        return np.concatenate((order[before < cap], order[before >= cap]))[:most]
+        cap = max(math.ceil(share * most), 2)
+        return _spread(order, self.category, most, cap)
+
+
+@compiled
+def _best(ranked: I64, where: Bool, most: int) -> I64:
+    out = np.empty(min(ranked.size, most), np.int64)
+    n = 0
+    for position in ranked:
+        if n == out.size:
+            break
+        if where[position]:
+            out[n] = position
+            n += 1
+    return out[:n]
+
+
+@compiled
+def _most(ranked: I64, values: F64, where: Bool, most: int) -> I64:
+    chosen = _best(ranked, where, ranked.size)
+    # In descending order, ties in the order they came.
+    order = np.argsort(-values[chosen], kind="mergesort")
+    return chosen[order[:most]]
+
+
+@compiled
+def _spread(order: I64, category: I32, most: int, cap: int) -> I64:
+    out = np.empty(min(order.size, most), np.int64)
+    late = np.empty(order.size, np.int64)
+    seen = np.zeros(category.max() + 1 if category.size else 1, np.int64)
+    n = left = 0
+    for position in order:
+        if n == out.size:
+            break
+        seen[category[position]] += 1
+        if seen[category[position]] <= cap:
+            out[n] = position
+            n += 1
+        else:
+            late[left] = position
+            left += 1
+    for i in range(min(left, out.size - n)):
+        out[n + i] = late[i]
+    return out

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from cxreco.journey import Mode
 from cxreco.request.actions import Action
 from cxreco.request.context import Context, Proposal
-from cxreco.request.reasons import Reason
+from cxreco.request.reasons import Reason, preference
 
 I64 = NDArray[np.int64]
 NOTHING_SOUGHT = np.empty(0, np.int64)
 
-_SOUGHT = (Reason.ASKED, Reason.MATCH, Reason.RHYTHM, Reason.BOUGHT, Reason.CATEGORY, Reason.LIKE_YOU)
-_REORDER = (Reason.RHYTHM, Reason.BOUGHT)
+_SOUGHT = preference(Reason.ASKED, Reason.MATCH, Reason.RHYTHM, Reason.BOUGHT, Reason.CATEGORY, Reason.LIKE_YOU)
+_REORDER = preference(Reason.RHYTHM, Reason.BOUGHT)
+_CART = preference(Reason.IN_CART)
 # Matches this close count as equally good: then the customer's own taste decides.
 _TIE = 0.05
 
@@ -43,14 +44,30 @@ def _sought(context: Context, index: int, action: Action) -> list[Proposal]:
         answers = NOTHING_SOUGHT
     if not first.size:
         return []
-    slate = np.concatenate((first, answers[answers != first[0]]))[: context.moment.max_items]
-    return [Proposal(index, slate, _SOUGHT, quantity=1.0)]
+    return [Proposal(index, _and_due(context, first, answers[answers != first[0]], action), _SOUGHT, quantity=1.0)]
+
+
+def _and_due(context: Context, first: I64, others: I64, action: Action) -> I64:
+    """Return what was sought, a few other answers to the same wish, what else the customer is due to buy, the rest."""
+    few = int(action.params["alternatives"])
+    due = context.offerable & (context.need >= action.params["min_due"])
+    due &= context.category != context.category[first[0]]
+    due[others] = False
+    also = context.most(context.need, due, context.moment.max_items)
+    return np.concatenate((first, others[:few], also, others[few:]))[: context.moment.max_items]
 
 
 def _answers(context: Context, least: float) -> I64:
     match = context.column("recall_query")
     where = context.buyable & (match >= least)
     return context.most(np.round(match / _TIE), where, context.moment.max_items)
+
+
+def _cart(context: Context, index: int, action: Action) -> list[Proposal]:
+    """Return what is in the cart, to be paid for in one go: at the till that is what was asked for."""
+    where = context.buyable & (context.column("in_cart") > 0.0)
+    slate = context.best(where, context.moment.max_items)
+    return [Proposal(index, slate, _CART, quantity=1.0)] if slate.size else []
 
 
 def _item(context: Context, index: int, action: Action) -> list[Proposal]:
@@ -77,6 +94,7 @@ def _basket(context: Context, index: int, action: Action) -> list[Proposal]:
 
 _RECIPES: Mapping[str, Callable[[Context, int, Action], list[Proposal]]] = {
     "respond.sought": _sought,
+    "checkout.cart": _cart,
     "reorder.item": _item,
     "reorder.basket": _basket,
 }

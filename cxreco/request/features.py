@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
 from cxreco.journey import DAY
-from cxreco.recognise.market import Market
+from cxreco.recognise.market import Columns, Market
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
 from cxreco.request.moment_codes import MomentCodes
@@ -25,6 +25,7 @@ _SLOTS = len(SLOT_FEATURES)
 _SHELF: tuple[str, ...] = (
     "popularity", "popularity_share", "trend", "repeat_share", "pop_gap", "pop_due", "return_rate",
     "price", "price_ratio", "price_change", "margin_share", "age_days", "days_since_sold", "category_popularity",
+    "latest",
 )  # fmt: skip
 _CUSTOMER: tuple[str, ...] = ("orders", "days_since_order", "order_due", "orders_30", "lines_mean", "repeat_share")
 _MOMENT: tuple[str, ...] = ("surface", "hour", "is_sought", "in_cart", "cart_size")
@@ -33,6 +34,9 @@ RANKER_FEATURES: tuple[str, ...] = (
     *(f"item_{name}" for name in SLOT_FEATURES),
     "item_last_quantity",
     "item_renewal_7",
+    "item_share_30",
+    "item_share_180",
+    "item_orders_since",
     *(f"category_{name}" for name in SLOT_FEATURES),
     *_SHELF,
     "customer_orders", "customer_days_since", "customer_due", "customer_orders_30", "customer_lines",
@@ -48,44 +52,119 @@ _AT_SHELF = RANKER_COLUMN["popularity"]
 _AT_CUSTOMER = RANKER_COLUMN["customer_orders"]
 _AT_MOMENT = RANKER_COLUMN["surface"]
 _AT_RECALLS = _AT_MOMENT + len(_MOMENT)
-_READINGS = np.array([READING[name] for name in _CUSTOMER])
+_READINGS = tuple(READING[name] for name in _CUSTOMER)
 _PRICE_MEAN = READING["price_mean"]
-# Columns of what is gathered of each item for `_own`.
-_GAP, _SD, _REPEAT, _PRICE, _CATEGORY_GAP = range(5)
+_ORDERS_30, _ORDERS_180 = READING["orders_30"], READING["orders_180"]
+_DAYS_SINCE, _GAP = READING["days_since_order"], READING["order_gap"]
+_BOUGHT_30, _BOUGHT_180 = RANKER_COLUMN["item_bought_30"], RANKER_COLUMN["item_bought_180"]
+_DAY = float(DAY)
 
 
 @compiled
-def _own(
-    out: F64,
-    items: NDArray[np.void],
-    item: I32,
-    categories: NDArray[np.void],
-    category: I32,
-    facts: F64,
-    orders: float,
-    at_s: int,
-) -> None:
-    for row in range(item.size):
-        gap, sd, category_gap = facts[row, _GAP], facts[row, _SD], facts[row, _CATEGORY_GAP]
-        prior = gap if gap == gap else category_gap
-        write_slot(out[row], items, item[row], at_s, prior, sd, orders)
-        write_slot(out[row, _CATEGORY:], categories, category[row], at_s, category_gap, np.nan, orders)
-        out[row, _LAST_QUANTITY] = np.nan
-        out[row, _LAST_QUANTITY + 1] = np.nan
-        out[row, _AT_SHELF + 5] = np.nan
-        out[row, _AT_SHELF + 9] = np.nan
-        if item[row] < 0 or items[item[row]].orders == 0:
-            continue
-        s = items[item[row]]
-        since = out[row, 1]
-        mean, spread = gap_posterior(s.orders - 1.0, s.gap_mean, s.gap_m2, prior, sd)
-        repeat = repeat_posterior(s.orders, facts[row, _REPEAT])
-        out[row, _LAST_QUANTITY] = s.last_quantity
-        out[row, _LAST_QUANTITY + 1] = renewal_within(mean, spread, repeat, since, 7.0)
-        if prior > 0.0:
-            out[row, _AT_SHELF + 5] = since / prior
-        if s.last_price > 0.0:
-            out[row, _AT_SHELF + 9] = facts[row, _PRICE] / s.last_price - 1.0
+def _own(out: F64, slots: NDArray[np.void], place: int, code: int, prior: float, m: Columns) -> None:
+    """Write what the customer's own purchases of an item say of it."""
+    out[_LAST_QUANTITY] = np.nan
+    out[_LAST_QUANTITY + 1] = np.nan
+    out[_AT_SHELF + 5] = np.nan
+    out[_AT_SHELF + 9] = np.nan
+    if place < 0 or slots[place].orders == 0:
+        return
+    s, since = slots[place], out[1]
+    mean, spread = gap_posterior(s.orders - 1.0, s.gap_mean, s.gap_m2, prior, m.gap_sd[code])
+    repeat = repeat_posterior(s.orders, m.repeat_share[code])
+    out[_LAST_QUANTITY] = s.last_quantity
+    out[_LAST_QUANTITY + 1] = renewal_within(mean, spread, repeat, since, 7.0)
+    if prior > 0.0:
+        out[_AT_SHELF + 5] = since / prior
+    if s.last_price > 0.0:
+        out[_AT_SHELF + 9] = m.price[code] / s.last_price - 1.0
+
+
+@compiled
+def _own_share(out: F64, known: F64) -> None:
+    """Write how much of what they order it is of late, and about how many orders they made without it since.
+
+    Shares and orders are of the customer's own clock: what is rare for one who orders weekly is often for another.
+    """
+    for column in (2, 3):
+        orders = known[_ORDERS_30 if column == 2 else _ORDERS_180]
+        out[_LAST_QUANTITY + column] = out[_BOUGHT_30 if column == 2 else _BOUGHT_180] / orders if orders > 0.0 else 0.0
+    out[_LAST_QUANTITY + 4] = np.nan
+    if out[0] > 0.0:
+        out[_LAST_QUANTITY + 4] = max(out[1] - known[_DAYS_SINCE], 0.0) / known[_GAP]
+
+
+@compiled
+def _shelf(out: F64, code: int, category: int, price_mean: float, at: int, m: Columns) -> None:
+    """Write what holds of an item for everybody; `_own` has written the two columns in between."""
+    price, popularity = m.price[code], m.popularity[code]
+    out[_AT_SHELF] = popularity
+    out[_AT_SHELF + 1] = popularity / m.best_sold
+    out[_AT_SHELF + 2] = m.trend[code]
+    out[_AT_SHELF + 3] = m.repeat_share[code]
+    out[_AT_SHELF + 4] = m.gap_mean[code]
+    out[_AT_SHELF + 6] = m.return_rate[code]
+    out[_AT_SHELF + 7] = price
+    out[_AT_SHELF + 8] = price / price_mean
+    out[_AT_SHELF + 10] = m.margin[code] / price if price > 0.0 else np.nan
+    out[_AT_SHELF + 11] = (at - m.born_at[code]) / _DAY if m.born_at[code] > 0 else np.nan
+    out[_AT_SHELF + 12] = (at - m.last_sold_at[code]) / _DAY if m.last_sold_at[code] > 0 else np.nan
+    out[_AT_SHELF + 13] = m.category_popularity[category]
+    out[_AT_SHELF + 14] = m.latest[code]
+
+
+@compiled
+def _moment(out: F64, code: int, looked_at: int, cart: I32, surface: int, hour: int) -> None:
+    out[_AT_MOMENT] = surface
+    out[_AT_MOMENT + 1] = hour
+    out[_AT_MOMENT + 2] = 1.0 if code == looked_at else 0.0
+    out[_AT_MOMENT + 3] = 0.0
+    for other in cart:
+        if other == code:
+            out[_AT_MOMENT + 3] = 1.0
+    out[_AT_MOMENT + 4] = cart.size
+
+
+@compiled
+def _rows(
+    customer: tuple[NDArray[np.void], NDArray[np.void], F64],
+    moment: tuple[int, I32, int, int, int, int],
+    codes: I32,
+    recall_scores: F64,
+    m: Columns,
+    width: int,
+) -> F64:
+    """Return the rows; `customer` is item slots, category slots, readings; `moment` is `MomentCodes` without words."""
+    items, categories, known = customer
+    looked_at, cart, surface, hour, at, at_s = moment
+    out = np.empty((codes.size, width))
+    category = np.empty(codes.size, np.int32)
+    for row in range(codes.size):
+        category[row] = m.category[codes[row]]
+    item_place, category_place = places(items, codes), places(categories, category)
+    # Many items share a category: each is written once, the last row is that of categories never bought or seen.
+    of_category = np.empty((categories.size + 1, _SLOTS))
+    for place in range(categories.size + 1):
+        at_place = place if place < categories.size else -1
+        # A category that was coded after the market was made is nobody's here.
+        known_here = at_place >= 0 and 0 <= categories[place].key < m.category_gap_mean.size
+        gap = m.category_gap_mean[categories[place].key] if known_here else np.nan
+        write_slot(of_category[place], categories, at_place, at_s, gap, np.nan, known[0])
+    for row in range(codes.size):
+        code, x = codes[row], out[row]
+        category_gap = m.category_gap_mean[category[row]]
+        prior = m.gap_mean[code] if m.gap_mean[code] == m.gap_mean[code] else category_gap
+        write_slot(x, items, item_place[row], at_s, prior, m.gap_sd[code], known[0])
+        x[_CATEGORY : _CATEGORY + _SLOTS] = of_category[category_place[row]]
+        _own(x, items, item_place[row], code, prior, m)
+        _own_share(x, known)
+        _shelf(x, code, category[row], known[_PRICE_MEAN], at, m)
+        for i in range(6):
+            x[_AT_CUSTOMER + i] = known[_READINGS[i]]
+        _moment(x, code, looked_at, cart, surface, hour)
+        for i in range(recall_scores.shape[1]):
+            x[_AT_RECALLS + i] = recall_scores[row, i]
+    return out
 
 
 def item_features(
@@ -118,57 +197,6 @@ def item_features(
     (n, len(RANKER_FEATURES)); NaN where not known.
     """
     known = readings_of(state, mc.at) if readings is None else readings
-    out = np.empty((codes.size, len(RANKER_FEATURES)))
-    category = market.shelf.category[codes]
-    population = market.population
-    facts = np.empty((codes.size, 5))
-    facts[:, _GAP] = population.gap_mean[codes]
-    facts[:, _SD] = population.gap_sd[codes]
-    facts[:, _REPEAT] = population.repeat_share[codes]
-    facts[:, _PRICE] = market.shelf.price[codes]
-    facts[:, _CATEGORY_GAP] = population.category_gap_mean[category]
-    _own(
-        out, state.item_slots, places(state.item_slots, codes), state.category_slots,
-        places(state.category_slots, category), facts, known[0], seconds(mc.at),
-    )  # fmt: skip
-    _shelf(out, market, codes, category, facts, known[_PRICE_MEAN], mc.at)
-    out[:, _AT_CUSTOMER:_AT_MOMENT] = known[_READINGS]
-    _moment(out, mc, codes)
-    out[:, _AT_RECALLS:] = recall_scores
-    return out
-
-
-def _shelf(out: F64, market: Market, codes: I32, category: I32, facts: F64, price_mean: float, at: int) -> None:
-    population, shelf = market.population, market.shelf
-    popularity = population.popularity[codes]
-    price = facts[:, _PRICE]
-    born, sold = shelf.born_at[codes], population.last_sold_at[codes]
-    own = out[:, _AT_SHELF : _AT_SHELF + len(_SHELF)]
-    own[:, 0] = popularity
-    own[:, 1] = popularity / market_top(market)
-    own[:, 2] = population.trend[codes]
-    own[:, 3] = facts[:, _REPEAT]
-    own[:, 4] = facts[:, _GAP]
-    own[:, 6] = population.return_rate[codes]
-    own[:, 7] = price
-    own[:, 8] = price / price_mean
-    own[:, 10] = shelf.margin[codes] / np.where(price > 0.0, price, np.nan)
-    own[:, 11] = np.where(born > 0, (at - born) / DAY, np.nan)
-    own[:, 12] = np.where(sold > 0, (at - sold) / DAY, np.nan)
-    own[:, 13] = population.category_popularity[category]
-
-
-def _moment(out: F64, mc: MomentCodes, codes: I32) -> None:
-    own = out[:, _AT_MOMENT:_AT_RECALLS]
-    own[:, 0] = mc.surface
-    own[:, 1] = mc.hour
-    own[:, 2] = codes == mc.item if mc.item >= 0 else 0.0
-    own[:, 3] = np.isin(codes, mc.cart) if mc.cart.size else 0.0
-    own[:, 4] = mc.cart.size
-
-
-def market_top(market: Market) -> float:
-    """Return the popularity of the best seller; 1 where nothing has been sold, so that shares of it are 0."""
-    top = market.population.top
-    best = float(market.population.popularity[top[0]]) if len(top) else 0.0
-    return best if best > 0.0 else 1.0
+    customer = (state.item_slots, state.category_slots, known)
+    moment = (mc.item, mc.cart, mc.surface, mc.hour, mc.at, seconds(mc.at))
+    return _rows(customer, moment, codes, recall_scores, market.columns, len(RANKER_FEATURES))

@@ -229,23 +229,29 @@ def _quickscore(rows: F64, readings: NDArray[np.void], tests: Tests, leaves: F64
     # Whole vectors, padded with rows that never fail a test: a remainder loop costs more than the padding.
     width = min(BLOCK, (n + LANES - 1) // LANES * LANES)
     words = np.empty((leaves.shape[0], width), masks.dtype)
+    shared = np.empty(leaves.shape[0], masks.dtype)
     column = np.empty(width)
     for first in range(0, n, BLOCK):
         size = min(BLOCK, n - first)
         words[:, :] = EVERY_LEAF
+        shared[:] = EVERY_LEAF
         for g in range(readings.size):
             _fill(rows[first : first + size, readings[g].feature], readings[g].nan, readings[g].zero, column)
-            highest = _highest(column)
+            highest, lowest = _highest(column), _lowest(column[:size])
             for k in range(readings[g].start, readings[g].stop):
                 limit = thresholds[k]
                 if not highest > limit:
                     break
+                if lowest > limit:
+                    # Fails for every row, as all of a customer's and a moment's features do or do not: once for all.
+                    shared[trees[k]] &= masks[k]
+                    continue
                 mask, word = masks[k], words[trees[k]]
                 for r in range(width):
                     word[r] = word[r] & mask if column[r] > limit else word[r]
         for t in range(leaves.shape[0]):
             for r in range(size):
-                out[first + r] += leaves[t, trailing_zeros(words[t, r])]
+                out[first + r] += leaves[t, trailing_zeros(words[t, r] & shared[t])]
     return out
 
 
@@ -263,6 +269,17 @@ def _highest(column: F64) -> float:
         # Four chains: one would wait for each comparison.
         a, b, c, d = max(a, column[r]), max(b, column[r + 1]), max(c, column[r + 2]), max(d, column[r + 3])
     return max(max(a, b), max(c, d))
+
+
+@compiled
+def _lowest(column: F64) -> float:
+    a = b = c = d = np.inf
+    whole = column.size // 4 * 4
+    for r in range(0, whole, 4):
+        a, b, c, d = min(a, column[r]), min(b, column[r + 1]), min(c, column[r + 2]), min(d, column[r + 3])
+    for r in range(whole, column.size):
+        a = min(a, column[r])
+    return min(min(a, b), min(c, d))
 
 
 @compiled

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
 from cxreco.errors import BadSpec, StalePlaybook
-from cxreco.request.calibration import MIN_EACH, Calibrator, fit_calibrator
+from cxreco.request.calibration import MIN_EACH, STRAIGHT, Calibrator, fit_calibrator
 from cxreco.request.forest import Scorer, verified
 from cxreco.request.growing import grow
-from cxreco.request.need_features import EXPANDED_FEATURES, NEED_FEATURES, expand
+from cxreco.request.need_features import EXPANDED_FEATURES, NEED_FEATURES, expand, expand_known
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -163,17 +163,10 @@ class NeedModel:
         features
             (n, len(NEED_FEATURES)); rows of what was never bought (orders 0) come back NaN.
         """
-        horizons = np.asarray(self.spec.horizons)
-        known = np.flatnonzero(features[:, ORDERS] >= 1.0)
-        out = np.full((len(features), horizons.size), np.nan)
-        if known.size:
-            x, offset = expand(features[known], horizons)
-            raw = self._raw(x, offset)
-            if self.calibrator is not None:
-                raw = self.calibrator.apply(raw)
-            # Rounding aside it rises already; the running maximum makes it certain.
-            out[known] = np.maximum.accumulate(raw.reshape(known.size, horizons.size), axis=1)
-        return out
+        rows, x, offset = expand_known(features, np.array(self.spec.horizons))
+        logit = offset if self.forest is None or not rows.size else offset + self.forest.score(x)
+        bend = STRAIGHT if self.calibrator is None else self.calibrator
+        return _rising(logit, rows, len(features), len(self.spec.horizons), bend.score, bend.probability)
 
     def within(self, features: F64, horizons: Sequence[float]) -> F64:
         """Return P(next purchase within h days), (n, len(horizons)), for any horizons >= 0 in days."""
@@ -234,6 +227,22 @@ class NeedModel:
 
 
 @compiled
+def _rising(logit: F64, rows: I64, n: int, steps: int, knots: F64, bent: F64) -> F64:
+    """Return (n, steps) probabilities of the rows' logits, bent, and rising along a row; NaN elsewhere."""
+    out = np.full((n, steps), np.nan)
+    p = 1.0 / (1.0 + np.exp(-logit))
+    if knots.size:
+        p = np.interp(p, knots, bent)
+    for i in range(rows.size):
+        # Rounding aside it rises already; the running maximum makes it certain.
+        highest = 0.0
+        for step in range(steps):
+            highest = max(highest, p[i * steps + step])
+            out[rows[i], step] = highest
+    return out
+
+
+@compiled
 def _hazard(probability: float) -> float:
     return -math.log1p(-min(max(probability, 0.0), 1.0 - _FLOOR))
 
@@ -249,11 +258,12 @@ def _read(grid: F64, knots: F64, asked: F64) -> F64:
         share = min((asked[column] - knots[right - 1]) / (knots[right] - knots[right - 1]), 1.0)
         beyond = max(asked[column] / knots[last], 1.0)
         for row in range(grid.shape[0]):
+            if np.isnan(grid[row, 0]):
+                out[row, column] = np.nan
+                continue
             low = _hazard(grid[row, right - 2]) if right > 1 else 0.0
             high = _hazard(grid[row, right - 1])
             out[row, column] = -math.expm1(-(low + share * (high - low)) * beyond)
-            if np.isnan(grid[row, 0]):
-                out[row, column] = np.nan
     return out
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-from cxreco.recognise.market import Market
+from cxreco.recognise.market import Columns, Market
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
 from cxreco.request.readings import READING, readings_of
@@ -89,6 +89,17 @@ def _expand(features: F64, horizons: F64) -> tuple[F64, F64]:
     return x, offset
 
 
+@compiled
+def expand_known(features: F64, horizons: F64) -> tuple[NDArray[np.int64], F64, F64]:
+    """Return the rows that were ever bought, and what `expand` gives of them."""
+    rows = np.flatnonzero(features[:, 0] >= 1.0)
+    known = np.empty((rows.size, features.shape[1]))
+    for i in range(rows.size):
+        known[i] = features[rows[i]]
+    x, offset = _expand(known, horizons)
+    return rows, x, offset
+
+
 def expand(features: F64, horizons: F64) -> tuple[F64, F64]:
     """Return a row for each row and horizon, in that order.
 
@@ -104,15 +115,26 @@ def expand(features: F64, horizons: F64) -> tuple[F64, F64]:
 
 def item_need_features(state: State, market: Market, codes: I32, at: int, readings: F64 | None = None) -> F64:
     """Return (n, len(NEED_FEATURES)) of items by code, as of `at` (microseconds)."""
-    population, shelf = market.population, market.shelf
-    category = shelf.category[codes]
-    place = places(state.item_slots, codes)
-    rhythm = np.zeros((codes.size, 5))
-    rhythm[:, 0] = _first_known(population.gap_mean[codes], population.category_gap_mean[category])
-    rhythm[:, 1] = population.gap_sd[codes]
-    rhythm[:, 2] = population.repeat_share[codes]
-    rhythm[:, 3] = _category_since(state, category, at)
-    return _features(state, at, state.item_slots, place, rhythm, readings)
+    rhythm = _item_rhythms(codes, state.category_slots, seconds(at), market.columns)
+    return _features(state, at, state.item_slots, places(state.item_slots, codes), rhythm, readings)
+
+
+@compiled
+def _item_rhythms(codes: I32, categories: NDArray[np.void], at_s: int, m: Columns) -> F64:
+    """Return the columns that `_write` reads of each item; of a gap nobody has, its category's."""
+    category = np.empty(codes.size, np.int32)
+    for row in range(codes.size):
+        category[row] = m.category[codes[row]]
+    place = places(categories, category)
+    out = np.zeros((codes.size, 5))
+    for row in range(codes.size):
+        code, gap = codes[row], m.gap_mean[codes[row]]
+        out[row, 0] = gap if gap == gap else m.category_gap_mean[category[row]]
+        out[row, 1] = m.gap_sd[code]
+        out[row, 2] = m.repeat_share[code]
+        last = categories[place[row]].last_at if place[row] >= 0 else 0
+        out[row, 3] = (at_s - np.int64(last)) / 86_400.0 if last > 0 else np.nan
+    return out
 
 
 def category_need_features(state: State, market: Market, codes: I32, at: int, readings: F64 | None = None) -> F64:
@@ -130,15 +152,3 @@ def _features(state: State, at: int, slots: NDArray[np.void], place: I32, rhythm
     known = readings_of(state, at) if readings is None else readings
     _write(out, slots, place, rhythm, known, seconds(at))
     return out
-
-
-def _category_since(state: State, category: I32, at: int) -> F64:
-    """Return days since the category was last bought; NaN where never."""
-    slots = state.category_slots
-    place = places(slots, category)
-    last = np.where(place >= 0, slots["last_at"][place] if slots.size else 0, 0)
-    return np.where(last > 0, (seconds(at) - last.astype(np.int64)) / 86_400.0, np.nan)
-
-
-def _first_known(first: NDArray[np.floating], second: NDArray[np.floating]) -> F64:
-    return np.where(np.isnan(first), second, first).astype(np.float64)

@@ -1,12 +1,14 @@
 """What a ranker's score is worth: from the scores of one moment to calibrated probabilities."""
 
 import json
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.request.calibration import MIN_EACH, Calibrator, fit_calibrator
+from cxreco.compiled import compiled
+from cxreco.request.calibration import MIN_EACH, STRAIGHT, Calibrator, fit_calibrator
 from cxreco.request.features import RANKER_COLUMN
 
 F64 = NDArray[np.float64]
@@ -32,14 +34,10 @@ class Odds:
     intercept: float
     calibrator: Calibrator | None = None
 
-    def logit(self, x: F64, scores: F64) -> F64:
-        """Return (n,) log-odds of the items of one moment."""
-        return np.asarray(evidence(x, scores) @ self.weight + self.intercept)
-
     def probability(self, x: F64, scores: F64) -> F64:
         """Return (n,) probabilities of the items of one moment."""
-        raw = 1.0 / (1.0 + np.exp(-self.logit(x, scores)))
-        return np.asarray(raw if self.calibrator is None else self.calibrator.apply(raw))
+        bend = STRAIGHT if self.calibrator is None else self.calibrator
+        return _probability(x, scores, self.weight, self.intercept, bend.score, bend.probability)
 
     def to_json(self) -> bytes:
         """Return it as JSON, exact to the bit."""
@@ -82,12 +80,37 @@ def odds_of(seen: F64, bought: F64) -> Odds | None:
 
 def evidence(x: F64, scores: F64) -> F64:
     """Return (n, WIDTH) what the logistic sees of the items of one moment."""
+    return _evidence(x, scores)
+
+
+@compiled
+def _evidence(x: F64, scores: F64) -> F64:
     out = np.empty((scores.size, WIDTH))
     if scores.size:
         best = scores.max()
-        out[:, 0] = scores
-        out[:, 1] = scores - best - np.log(np.exp(scores - best).sum())
-        out[:, 2] = best
+        total = 0.0
+        for row in range(scores.size):
+            total += math.exp(scores[row] - best)
         # The same for every item of the moment: read once.
-        out[:, 3:] = np.log1p(np.nan_to_num(x[0, _CUSTOMER_COLUMNS]))
+        known = np.empty(len(_CUSTOMER_COLUMNS))
+        for i in range(known.size):
+            value = x[0, _CUSTOMER_COLUMNS[i]]
+            known[i] = math.log1p(value) if value == value else 0.0
+        for row in range(scores.size):
+            out[row, 0] = scores[row]
+            out[row, 1] = scores[row] - best - math.log(total)
+            out[row, 2] = best
+            out[row, 3:] = known
     return out
+
+
+@compiled
+def _probability(x: F64, scores: F64, weight: F64, intercept: float, knots: F64, bent: F64) -> F64:
+    seen = _evidence(x, scores)
+    out = np.empty(scores.size)
+    for row in range(scores.size):
+        logit = intercept
+        for i in range(weight.size):
+            logit += weight[i] * seen[row, i]
+        out[row] = 1.0 / (1.0 + math.exp(-logit))
+    return np.interp(out, knots, bent) if knots.size else out

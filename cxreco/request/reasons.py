@@ -2,6 +2,11 @@
 
 from enum import IntEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
+Preference = NDArray[np.int64]
+
 
 class Reason(IntEnum):
     """Kinds of reason; `sentence` puts them into words."""
@@ -20,6 +25,11 @@ class Reason(IntEnum):
     POPULAR = 11
     BACK = 12
     MISSED = 13
+
+
+def preference(*kinds: Reason) -> Preference:
+    """Return kinds in order of preference, (1, len(Reason)), ending in what always holds."""
+    return np.array([[*kinds, *[Reason.CHOSEN] * (len(Reason) - len(kinds))]], dtype=np.int64)
 
 
 def sentence(kind: Reason, facts: dict[str, str]) -> str:

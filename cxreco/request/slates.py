@@ -1,18 +1,26 @@
-"""Slates as padded columns, with a score and a reason for each item in them."""
+"""Slates as padded columns, with a score and a reason for each item in them.
+
+A reason is a number until somebody reads it: which kind holds of which item is found for all candidates at once, the
+sentence is made of the few that are shown.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from string import Formatter
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.compiled import compiled
+from cxreco.recognise.market import Columns
 from cxreco.request.actions import Actions
 from cxreco.request.context import Context, Proposal
+from cxreco.request.features import RANKER_COLUMN
 from cxreco.request.reasons import Reason, filled, sentence
-from cxreco.request.recalls import RECENT_ANCHORS
+from cxreco.request.recalling import RECENT_ANCHORS
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -21,9 +29,16 @@ I64 = NDArray[np.int64]
 # A claim is only made where it is true: purchases before a rhythm is named, days a look is remembered, share of the
 # best seller's sales from which an item is called popular, how well a match must match.
 RHYTHM_ORDERS = 3.0
+RHYTHM_DAYS = 0.5
 LOOKED_DAYS = 14.0
 POPULAR_SHARE = 0.1
 MATCH_LEAST = 0.3
+KINDS = len(Reason)
+_ORDERS, _GAP, _VIEWED = (RANKER_COLUMN[f"item_{name}"] for name in ("orders", "gap_mean", "days_since_view"))
+_SOUGHT, _IN_CART, _SHARE = (RANKER_COLUMN[name] for name in ("is_sought", "in_cart", "popularity_share"))
+_QUERY, _CF, _NEW = (RANKER_COLUMN[f"recall_{name}"] for name in ("query", "cf", "new"))
+# As plain numbers, for compiled code.
+ASKED, MATCH, RHYTHM, BOUGHT, WITH, LIKE_YOU, LOOKED, IN_CART, CATEGORY, NEW, POPULAR = range(1, 12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,62 +48,88 @@ class Slates:
     item: I32
     score: F64
     reason: I32
-    reasons: tuple[str, ...]
+    reasons: "Sentences"
 
 
-class _Words:
-    """Sentences and their index, each kept once."""
+class Sentences(Sequence[str]):
+    """The reasons that could be said at a moment, made into words when one is read.
 
-    def __init__(self, context: Context) -> None:
-        self.context = context
-        self.index: dict[str, int] = {"": 0}
-        self._said: dict[tuple[int, int], int] = {}
-        self._anchors: dict[int, str] | None = None
+    Index 0 is silence. Any other is ((action * KINDS) + kind) * n + position + 1: the action's own words, where it has
+    some and all their facts are known (action 0: none), else what `kind` says of the item at a position.
+    """
 
-    def of(self, kind: int, position: int) -> int:
-        """Return the index of the sentence that says `kind` of the item at a position."""
-        key = (kind, position if kind in _FACTS_OF else -1)
-        if key not in self._said:
-            self._said[key] = self.put(sentence(Reason(kind), self.facts(_FACTS_OF.get(kind, ()), position)))
-        return self._said[key]
+    __slots__ = ("_actions", "_anchors", "_context", "_n")
 
-    def put(self, text: str) -> int:
-        return self.index.setdefault(text, len(self.index))
+    def __init__(self, actions: Actions, context: Context, anchors: I32) -> None:
+        self._actions = actions
+        self._context = context
+        self._anchors = anchors
+        self._n = max(context.codes.size, 1)
 
-    def facts(self, names: Sequence[str], position: int) -> dict[str, str]:
+    def __len__(self) -> int:
+        return (1 + len(self._actions.actions)) * KINDS * self._n + 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        """Return the sentence of an index."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        if not 0 <= index < len(self):
+            raise IndexError(f"there is no reason {index}")
+        if index == 0:
+            return ""
+        what, position = divmod(index - 1, self._n)
+        action, kind = divmod(what, KINDS)
+        own = self._actions.actions[action - 1].reason if action else ""
+        said = filled(own, self._facts(_named_by(own), position)) if own else ""
+        return said or sentence(Reason(kind), self._facts(_FACTS_OF.get(kind, ()), position))
+
+    def _facts(self, names: Sequence[str], position: int) -> dict[str, str]:
         """Return these facts of the item at a position, in words; empty where not known."""
         return {name: _FACTS[name](self, position) for name in names}
 
     def gap(self, position: int) -> str:
-        return every(float(self.context.column("item_gap_mean")[position]))
+        """Return the gap between their purchases of the item, as said after "every"."""
+        return every(float(self._context.x[position, _GAP]))
 
     def since(self, position: int) -> str:
-        return span(float(self.context.column("item_days_since")[position]))
+        """Return how long ago they bought the item."""
+        return span(float(self._context.column("item_days_since")[position]))
 
     def due(self, position: int) -> str:
-        return span(float(self.context.model.median(self.context.grid[position : position + 1])[0]))
+        """Return in how long they need the item again."""
+        return span(float(self._context.model.median(self._context.grid[position : position + 1])[0]))
 
-    def code(self, position: int) -> int:
-        return int(self.context.codes[position])
+    def text(self, name: str, position: int) -> str:
+        """Return a text of the catalogue on the item."""
+        shelf = self._context.market.shelf
+        if name == "category":
+            return shelf.category_names[int(self._context.category[position])]
+        return (shelf.titles if name == "title" else shelf.brands)[int(self._context.codes[position])]
 
-    def anchors(self) -> dict[int, str]:
-        """Return item code -> title of what is at hand that it goes with best."""
-        if self._anchors is None:
-            self._anchors = _anchors(self.context)
-        return self._anchors
+    def goes_with(self, position: int) -> str:
+        """Return the title of what is at hand that the item goes with best: of highest lift, the last among equals."""
+        population, code = self._context.market.population, int(self._context.codes[position])
+        best, said = 0.0, ""
+        for anchor in self._anchors.tolist():
+            for lift in population.lift[anchor][population.neighbours[anchor] == code].tolist():
+                if lift >= best:
+                    best, said = lift, self._context.market.shelf.titles[anchor]
+        return said
 
 
 # The facts that a template may name (`actions.FACTS`), and those that the sentences of some kinds name.
-_FACTS: Mapping[str, Callable[[_Words, int], str]] = {
-    "title": lambda words, position: words.context.market.shelf.titles[words.code(position)],
-    "brand": lambda words, position: words.context.market.shelf.brands[words.code(position)],
-    "category": lambda words, position: words.context.market.shelf.category_names[
-        int(words.context.category[position])
-    ],
-    "gap": lambda words, position: words.gap(position),
-    "since": lambda words, position: words.since(position),
-    "due": lambda words, position: words.due(position),
-    "with": lambda words, position: words.anchors().get(words.code(position), ""),
+_FACTS: Mapping[str, Callable[[Sentences, int], str]] = {
+    "title": lambda words, position: words.text("title", position),
+    "brand": lambda words, position: words.text("brand", position),
+    "category": lambda words, position: words.text("category", position),
+    "gap": Sentences.gap,
+    "since": Sentences.since,
+    "due": Sentences.due,
+    "with": Sentences.goes_with,
 }
 _FACTS_OF: Mapping[int, tuple[str, ...]] = {
     int(Reason.RHYTHM): ("gap",),
@@ -97,27 +138,26 @@ _FACTS_OF: Mapping[int, tuple[str, ...]] = {
 }
 
 
-def slates(actions: Actions, context: Context, proposals: Sequence[Proposal]) -> Slates:
-    """Return the proposals as padded columns, with an empty row for `hold` in front."""
-    shape = (1 + len(proposals), context.moment.max_items)
-    item = np.full(shape, -1, dtype=np.int32)
-    score = np.zeros(shape)
-    reason = np.zeros(shape, dtype=np.int32)
-    words = _Words(context)
-    if proposals:
-        size = np.array([proposal.slate.size for proposal in proposals])
-        flat = np.concatenate([proposal.slate for proposal in proposals])
-        row = np.repeat(np.arange(1, shape[0]), size)
-        place = np.arange(flat.size) - np.repeat(np.cumsum(size) - size, size)
-        item[row, place] = context.codes[flat]
-        score[row, place] = context.buy[flat]
-        kinds = _kinds(_holds(context, words), proposals, flat, row - 1)
-        reason[row, place] = [words.of(kind, at) for kind, at in zip(kinds.tolist(), flat.tolist(), strict=True)]
-        for at, proposal in enumerate(proposals, start=1):
-            own = _own_words(actions.actions[proposal.action - 1].reason, words, int(proposal.slate[0]))
-            if own:
-                reason[at, 0] = words.put(own)
-    return Slates(item=item, score=score, reason=reason, reasons=tuple(words.index))
+def slates(actions: Actions, context: Context, proposals: Sequence[Proposal], flat: I64, size: I64) -> Slates:
+    """Return the proposals as padded columns, with an empty row for `hold` in front.
+
+    Parameters
+    ----------
+    flat, size
+        The slates of all proposals one after another, and how long each is.
+    """
+    anchors = _at_hand(context)
+    wanted = np.concatenate([_NONE, *(proposal.reasons for proposal in proposals)])
+    own = [proposal.action if actions.actions[proposal.action - 1].reason else 0 for proposal in proposals]
+    item, score, reason = _filled(
+        (flat, size, wanted[1:], np.array(own, dtype=np.int64)), context.moment.max_items,
+        (context.codes, context.category, context.buy, context.x), bool(context.readings[0] > 0.0), anchors,
+        context.market.columns,
+    )  # fmt: skip
+    return Slates(item=item, score=score, reason=reason, reasons=Sentences(actions, context, anchors))
+
+
+_NONE = np.zeros((1, KINDS), dtype=np.int64)
 
 
 def span(days: float) -> str:
@@ -135,75 +175,112 @@ def every(days: float) -> str:
     return span(days).removeprefix("1 ")
 
 
-def _kinds(holds: NDArray[np.bool_], proposals: Sequence[Proposal], flat: I64, row: I64) -> I64:
-    """Return for each place of each slate the first kind of reason that holds of its item, else `CHOSEN`.
+@compiled
+def _filled(
+    proposals: tuple[I64, I64, I64, I64],
+    width: int,
+    items: tuple[I32, I32, F64, F64],
+    bought: bool,
+    anchors: I32,
+    m: Columns,
+) -> tuple[I32, F64, I32]:
+    """Return item, score and reason, (1 + proposals, width) each.
 
     Parameters
     ----------
-    holds
-        (n, kinds) as `_holds` gives it.
-    flat, row
-        (places,) positions of the items, and which proposal each belongs to.
+    proposals
+        Slates, sizes, kinds of reason in order of preference, and the action where it has words of its own (else 0).
+    items
+        Code, category, chance and ranker features of the items of the moment.
+    bought
+        Whether the customer ever ordered.
     """
-    wanted = np.array([_padded(proposal.reasons) for proposal in proposals])[row]
-    first = holds[flat[:, None], wanted].argmax(axis=1)
-    return np.asarray(wanted[np.arange(flat.size), first])
+    flat, size, wanted, own = proposals
+    codes, category, buy, x = items
+    n = max(codes.size, 1)
+    item = np.full((1 + size.size, width), -1, np.int32)
+    score = np.zeros((1 + size.size, width))
+    reason = np.zeros((1 + size.size, width), np.int32)
+    at = 0
+    for row in range(size.size):
+        for place in range(size[row]):
+            position = flat[at]
+            kind = 0
+            for i in range(wanted.shape[1]):
+                kind = wanted[row, i]
+                if _holds(kind, x[position], category[position], codes[position], bought, anchors, m):
+                    break
+            action = own[row] if place == 0 else 0
+            item[1 + row, place] = codes[position]
+            score[1 + row, place] = buy[position]
+            reason[1 + row, place] = (action * KINDS + kind) * n + position + 1
+            at += 1
+    return item, score, reason
 
 
-def _padded(reasons: Sequence[Reason]) -> tuple[int, ...]:
-    return (*reasons, *[Reason.CHOSEN] * (len(Reason) - len(reasons)))
+@compiled
+def _holds(kind: int, x: F64, category: int, code: int, bought: bool, anchors: I32, m: Columns) -> bool:
+    """Return whether a claim is true of an item; what a recipe alone can know is taken as true."""
+    if kind == ASKED:
+        return bool(x[_SOUGHT] > 0.0)
+    if kind == MATCH:
+        return bool(x[_QUERY] >= MATCH_LEAST)
+    if kind == RHYTHM:
+        return bool(x[_ORDERS] >= RHYTHM_ORDERS and x[_GAP] >= RHYTHM_DAYS)
+    if kind == BOUGHT:
+        return bool(x[_ORDERS] > 0.0)
+    if kind == WITH:
+        for anchor in anchors:
+            for other in m.neighbours[anchor]:
+                if other == code:
+                    return True
+        return False
+    return _holds_of_shop(kind, x, category, bought)
 
 
-def _holds(context: Context, words: _Words) -> NDArray[np.bool_]:
-    """Return (n, kinds) which claims are true of which item; what a recipe alone can know is taken as true."""
-    out = np.zeros((context.codes.size, len(Reason)), dtype=np.bool_)
-    orders = context.column("item_orders")
-    out[:, [Reason.CHOSEN, Reason.BACK, Reason.MISSED]] = True
-    out[:, Reason.ASKED] = context.column("is_sought") > 0.0
-    out[:, Reason.MATCH] = context.column("recall_query") >= MATCH_LEAST
-    out[:, Reason.RHYTHM] = (orders >= RHYTHM_ORDERS) & (context.column("item_gap_mean") >= 0.5)
-    out[:, Reason.BOUGHT] = orders > 0.0
-    out[:, Reason.LIKE_YOU] = (context.column("recall_cf") > 0.0) & (context.readings[0] > 0.0)
-    out[:, Reason.LOOKED] = context.column("item_days_since_view") <= LOOKED_DAYS
-    out[:, Reason.IN_CART] = context.column("in_cart") > 0.0
-    out[:, Reason.CATEGORY] = context.category > 0
-    out[:, Reason.NEW] = context.column("recall_new") > 0.0
-    out[:, Reason.POPULAR] = context.column("popularity_share") >= POPULAR_SHARE
-    known = words.anchors()
-    if known:
-        goes = np.zeros(len(context.market.shelf), dtype=np.bool_)
-        goes[list(known)] = True
-        out[:, Reason.WITH] = goes[context.codes]
-    return out
+@compiled
+def _holds_of_shop(kind: int, x: F64, category: int, bought: bool) -> bool:
+    if kind == LIKE_YOU:
+        return bool(x[_CF] > 0.0 and bought)
+    if kind == LOOKED:
+        return bool(x[_VIEWED] <= LOOKED_DAYS)
+    if kind == IN_CART:
+        return bool(x[_IN_CART] > 0.0)
+    if kind == CATEGORY:
+        return category > 0
+    if kind == NEW:
+        return bool(x[_NEW] > 0.0)
+    if kind == POPULAR:
+        return bool(x[_SHARE] >= POPULAR_SHARE)
+    return True
 
 
-def _anchors(context: Context) -> dict[int, str]:
-    """Return item code -> title of what is at hand that it goes with best: of highest lift."""
-    population, titles = context.market.population, context.market.shelf.titles
-    anchors = np.array([code for code in _at_hand(context) if code < len(titles) and titles[code]], dtype=np.int64)
-    named, lift = population.neighbours[anchors].ravel(), population.lift[anchors].ravel()
-    # Ascending, so that the best is the last said of an item and stays.
-    order = np.argsort(lift, kind="stable")
-    order = order[named[order] >= 0]
-    said = anchors[order // max(population.neighbours.shape[1], 1)]
-    return {code: titles[anchor] for code, anchor in zip(named[order].tolist(), said.tolist(), strict=True)}
+def _at_hand(context: Context) -> I32:
+    """Return the cart and the item looked at, else what was bought last, of those that have a title."""
+    mc, titles = context.mc, context.market.shelf.titles
+    if mc.cart.size or mc.item >= 0:
+        at_hand = [*mc.cart.tolist(), *([mc.item] if mc.item >= 0 else [])]
+    else:
+        at_hand = _latest(context.state.item_slots, RECENT_ANCHORS).tolist()
+    return np.array([code for code in at_hand if code < len(titles) and titles[code]], dtype=np.int32)
 
 
-def _at_hand(context: Context) -> list[int]:
-    """Return the cart and the item looked at, else what was bought last: what co-purchases are recalled for."""
-    at_hand = [*context.mc.cart.tolist(), *([context.mc.item] if context.mc.item >= 0 else [])]
-    if at_hand:
-        return at_hand
-    slots = context.state.item_slots
-    bought = slots[slots["orders"] > 0]
-    latest = np.argsort(-bought["last_at"].astype(np.int64), kind="stable")[:RECENT_ANCHORS]
-    return [int(code) for code in bought["key"][latest]]
-
-
-def _own_words(template: str, words: _Words, position: int) -> str:
-    if not template:
-        return ""
-    return filled(template, words.facts(_named_by(template), position))
+@compiled
+def _latest(slots: NDArray[np.void], most: int) -> I32:
+    """Return the items bought last, latest first."""
+    out, when = np.empty(most, np.int32), np.zeros(most, np.int64)
+    n = 0
+    for i in range(slots.size):
+        last = np.int64(slots[i].last_at)
+        if slots[i].orders == 0 or (n == most and last <= when[n - 1]):
+            continue
+        n = min(n + 1, most)
+        at = n - 1
+        while at > 0 and when[at - 1] < last:
+            when[at], out[at] = when[at - 1], out[at - 1]
+            at -= 1
+        when[at], out[at] = last, slots[i].key
+    return out[:n]
 
 
 @lru_cache(maxsize=256)

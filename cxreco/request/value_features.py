@@ -5,15 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.compiled import compiled
 from cxreco.journey import DAY, HOUR, Surface
-from cxreco.recognise.reading import contacts_within, days_since, decayed, seconds, trust, trust_in_category
+from cxreco.recognise.market import Columns
+from cxreco.recognise.reading import count_contacts, seconds
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
 from cxreco.request.context import Context, Proposal
 from cxreco.request.features import RANKER_COLUMN
-from cxreco.request.readings import READING
+from cxreco.request.readings import READING, days_since, faded
 
 F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+# Matches this close answer a query equally well.
+TIE = 0.05
 
 # Value feature <- reading of the customer.
 _FROM_READINGS = (
@@ -32,23 +37,34 @@ _FROM_RANKER = (
     ("popularity", "popularity"), ("return_rate", "return_rate"), ("query_match", "recall_query"),
     ("is_sought", "is_sought"),
 )  # fmt: skip
-_TO_READINGS = np.array([VALUE_COLUMN[name] for name, _ in _FROM_READINGS])
-_READINGS = np.array([READING[name] for _, name in _FROM_READINGS])
-_TO_RANKER = np.array([VALUE_COLUMN[name] for name, _ in _FROM_RANKER])
-_RANKER = np.array([RANKER_COLUMN[name] for _, name in _FROM_RANKER])
-_MODE_COLUMNS = np.array(
-    [
-        VALUE_COLUMN[name]
-        for name in ("mode_shown_60", "mode_accepted_60", "mode_dismissed_60", "mode_days_since_dismissed")
-    ]
+_TO_READINGS = tuple(VALUE_COLUMN[name] for name, _ in _FROM_READINGS)
+_READINGS = tuple(READING[name] for _, name in _FROM_READINGS)
+_TO_RANKER = tuple(VALUE_COLUMN[name] for name, _ in _FROM_RANKER)
+_RANKER = tuple(RANKER_COLUMN[name] for _, name in _FROM_RANKER)
+_AT_MODE = VALUE_COLUMN["mode_shown_60"]
+_AT_MOMENT = VALUE_COLUMN["has_query"]
+_MOMENT = (
+    "has_query", "has_item", "cart_size", "on_outbound", "on_search", "on_product", "on_checkout", "hour",
+)  # fmt: skip
+_CONTACTS_7, _CONTACTS_30, _TRUST = (VALUE_COLUMN[name] for name in ("contacts_7", "contacts_30", "trust"))
+_NEED_TOP, _NEEDS_DUE, _MATCH_TOP, _BUY_TOP = (
+    VALUE_COLUMN[name] for name in ("need_top", "needs_due", "query_match_top", "buy_top")
 )
-_ON = {
-    Surface.OUTBOUND: "on_outbound", Surface.SEARCH: "on_search", Surface.PRODUCT: "on_product",
-    Surface.CHECKOUT: "on_checkout",
-}  # fmt: skip
+_RIVALS, _USUAL, _TOPIC, _CATEGORIES, _WORTH = (
+    VALUE_COLUMN[name] for name in ("asked_rivals", "asked_usual", "topic_share", "slate_categories", "slate_margin")
+)
+_ORDERS = RANKER_COLUMN["item_orders"]
+_NEED, _NEED_3, _BUY, _MARGIN = (VALUE_COLUMN[name] for name in ("need", "need_3", "buy", "item_margin"))
+_QUANTITY, _CERTAINTY, _SIZE, _SLATE_BUY = (
+    VALUE_COLUMN[name] for name in ("quantity", "certainty", "slate_size", "slate_buy")
+)
+_WIDTH = len(VALUE_FEATURES)
+_MATCH = RANKER_COLUMN["recall_query"]
 
 
-def value_features(context: Context, mode: NDArray[np.int16], proposals: Sequence[Proposal]) -> F64:
+def value_features(
+    context: Context, mode: NDArray[np.int16], proposals: Sequence[Proposal], flat: I64, size: I64
+) -> F64:
     """Return (1 + len(proposals), len(VALUE_FEATURES)); row 0 is `hold`, NaN where not known or without meaning.
 
     Parameters
@@ -59,69 +75,145 @@ def value_features(context: Context, mode: NDArray[np.int16], proposals: Sequenc
         (1 + len(proposals),) mode codes, 0 first.
     proposals
         The candidates but `hold`.
+    flat, size
+        Their slates one after another, and how long each is.
     """
-    x = np.full((mode.size, len(VALUE_FEATURES)), np.nan)
-    x[:, _TO_READINGS] = context.readings[_READINGS]
-    for name, value in _of_moment(context).items():
-        x[:, VALUE_COLUMN[name]] = value
-    x[:, _MODE_COLUMNS] = _of_modes(context)[mode]
-    if proposals:
-        _offers(x[1:], context, proposals)
-    return x
+    moment, surface, state = context.moment, context.moment.surface, context.state
+    of_moment = np.array(
+        [
+            bool(moment.query), bool(moment.item_id), len(moment.cart), surface is Surface.OUTBOUND,
+            surface is Surface.SEARCH, surface is Surface.PRODUCT, surface is Surface.CHECKOUT,
+            moment.at % DAY // HOUR,
+        ],
+        dtype=np.float64,
+    )  # fmt: skip
+    given = np.array([(proposal.quantity, proposal.certainty) for proposal in proposals]).reshape(-1, 2)
+    return _rows(
+        mode, (flat, size, given), (state.head, state.category_slots, state.contact_slots, context.readings),
+        (of_moment, seconds(moment.at), context.mc.item), (context.x, context.need, context.need_3, context.buy),
+        (context.codes, context.category), context.market.columns,
+    )  # fmt: skip
 
 
-def _of_moment(context: Context) -> dict[str, float]:
-    moment, state = context.moment, context.state
-    any_item = context.codes.size > 0
-    values = {
-        "contacts_7": float(contacts_within(state, moment.at, 7.0)),
-        "contacts_30": float(contacts_within(state, moment.at, 30.0)),
-        "trust": trust(state.head[0]),
-        "has_query": float(bool(moment.query)),
-        "has_item": float(bool(moment.item_id)),
-        "cart_size": float(len(moment.cart)),
-        "hour": float(moment.at % DAY // HOUR),
-        "need_top": float(context.need.max()) if any_item else 0.0,
-        # Expected number of needs falling due within three days.
-        "needs_due": float(context.need_3.sum()),
-        "query_match_top": float(context.column("recall_query").max()) if any_item else 0.0,
-        "buy_top": float(context.buy.max()) if any_item else 0.0,
-        "slate_size": 0.0,
-        "slate_buy": 0.0,
-    }
-    values.update({name: float(moment.surface is surface) for surface, name in _ON.items()})
-    return values
-
-
-def _of_modes(context: Context) -> F64:
-    """Return (modes, 4) the customer's experience with each mode: shown, accepted, dismissed, days since dismissed."""
-    head, now = context.state.head[0], seconds(context.moment.at)
-    out = np.empty((len(head["shown_60"]), 4))
-    for column, name in enumerate(("shown_60", "accepted_60", "dismissed_60")):
-        out[:, column] = decayed(head[name], 60.0, int(head["decayed_at"]), now)
-    out[:, 3] = days_since(head["last_dismissed_at"], now)
+@compiled
+def _rows(
+    mode: NDArray[np.int16],
+    proposals: tuple[I64, I64, F64],
+    customer: tuple[NDArray[np.void], NDArray[np.void], NDArray[np.void], F64],
+    moment: tuple[F64, int, int],
+    items: tuple[F64, F64, F64, F64],
+    codes: tuple[I32, I32],
+    m: Columns,
+) -> F64:
+    flat, size, given = proposals
+    head, categories, contacts, known = customer
+    x, need, need_3, buy = items
+    at_s = moment[1]
+    rivals, usual, topic = _asked(bool(moment[0][0]), moment[2], x, codes, m)
+    out = np.full((mode.size, _WIDTH), np.nan)
+    for row in range(mode.size):
+        for i in range(len(_TO_READINGS)):
+            out[row, _TO_READINGS[i]] = known[_READINGS[i]]
+        _experience(out[row], head, mode[row], at_s)
+        out[row, _AT_MOMENT : _AT_MOMENT + moment[0].size] = moment[0]
+        out[row, _CONTACTS_7] = count_contacts(contacts, at_s, 7.0, -1)
+        out[row, _CONTACTS_30] = count_contacts(contacts, at_s, 30.0, -1)
+        out[row, _TRUST] = (head[0].auto_right + 1.0) / (head[0].auto_right + head[0].auto_wrong + 2.0)
+        out[row, _SIZE] = 0.0
+        out[row, _SLATE_BUY] = 0.0
+        out[row, _RIVALS], out[row, _USUAL] = rivals, usual
+    _best_of(out, x, need, need_3, buy)
+    at = 0
+    for k in range(size.size):
+        row, first = out[1 + k], flat[at]
+        for i in range(len(_TO_RANKER)):
+            row[_TO_RANKER[i]] = x[first, _RANKER[i]]
+        row[_NEED], row[_NEED_3], row[_BUY] = need[first], need_3[first], buy[first]
+        row[_MARGIN] = m.margin[codes[0][first]]
+        row[_QUANTITY], row[_CERTAINTY] = given[k, 0], given[k, 1]
+        row[_SIZE] = size[k]
+        row[_TRUST] = _trust_in(categories, codes[1][first], row[_TRUST])
+        _of_slate(row, flat[at : at + size[k]], buy, codes, topic, m)
+        at += size[k]
     return out
 
 
-def _offers(x: F64, context: Context, proposals: Sequence[Proposal]) -> None:
-    first = np.array([proposal.slate[0] for proposal in proposals])
-    x[:, _TO_RANKER] = context.x[first][:, _RANKER]
-    columns = {
-        "need": context.need[first],
-        "need_3": context.need_3[first],
-        "buy": context.buy[first],
-        "item_margin": context.market.shelf.margin[context.codes[first]],
-        "quantity": np.array([proposal.quantity for proposal in proposals]),
-        "certainty": np.array([proposal.certainty for proposal in proposals]),
-        "slate_size": np.array([float(proposal.slate.size) for proposal in proposals]),
-        # Expected number of its items bought soon.
-        "slate_buy": np.array([context.buy[proposal.slate].sum() for proposal in proposals]),
-        "trust": _trust(context, context.category[first]),
-    }
-    for name, values in columns.items():
-        x[:, VALUE_COLUMN[name]] = values
+@compiled
+def _asked(query: bool, item: int, x: F64, codes: tuple[I32, I32], m: Columns) -> tuple[float, float, int]:
+    """Return how many items answer what was asked for about equally well, how usual one of them is, and its category.
+
+    One where one item is meant; NaN, NaN and -1 if nothing was asked for, or nothing answers. An item page names one
+    item to those who bought it before; to others it is one of its shelf. Usual is the share of the customer's orders
+    among the answers that went to the most ordered one, with one order to none of them.
+    """
+    if not query and (item < 0 or item >= m.category.size):
+        return np.nan, np.nan, -1
+    best, topic = 0.0, -1
+    for i in range(len(x)):
+        if query and x[i, _MATCH] > best:
+            best, topic = x[i, _MATCH], codes[1][i]
+    rivals, most, orders = 0, 0.0, 1.0
+    for i in range(len(x)):
+        if (x[i, _MATCH] >= best - TIE and topic >= 0) if query else codes[0][i] == item:
+            rivals += 1
+            most = max(most, x[i, _ORDERS])
+            orders += x[i, _ORDERS]
+    if query:
+        return (float(rivals), most / orders, topic) if topic >= 0 else (np.nan, np.nan, -1)
+    topic = m.category[item]
+    shelf = max(float(m.category_starts[topic + 1] - m.category_starts[topic]), 1.0)
+    return 1.0 if most > 0.0 else shelf, most / orders, topic
 
 
-def _trust(context: Context, category: NDArray[np.int32]) -> F64:
-    known = {code: trust_in_category(context.state, code) for code in set(category.tolist())}
-    return np.array([known[code] for code in category.tolist()])
+@compiled
+def _of_slate(row: F64, slate: I64, buy: F64, codes: tuple[I32, I32], topic: int, m: Columns) -> None:
+    """Write what holds of a slate: items bought soon and their margin (expected), share on the topic, categories."""
+    about = categories = 0
+    margin = 0.0
+    for i in range(slate.size):
+        category = codes[1][slate[i]]
+        row[_SLATE_BUY] += buy[slate[i]]
+        worth = m.margin[codes[0][slate[i]]]
+        margin += buy[slate[i]] * worth if worth == worth else 0.0
+        about += category == topic
+        seen = False
+        for j in range(i):
+            seen = seen or codes[1][slate[j]] == category
+        categories += not seen
+    row[_CATEGORIES], row[_WORTH] = categories, margin
+    if topic >= 0:
+        row[_TOPIC] = about / slate.size
+
+
+@compiled
+def _experience(out: F64, head: NDArray[np.void], mode: int, at_s: int) -> None:
+    """Write the customer's experience with a mode: shown, accepted, dismissed, days since dismissed."""
+    h = head[0]
+    out[_AT_MODE] = faded(h.shown_60[mode], 60.0, h.decayed_at, at_s)
+    out[_AT_MODE + 1] = faded(h.accepted_60[mode], 60.0, h.decayed_at, at_s)
+    out[_AT_MODE + 2] = faded(h.dismissed_60[mode], 60.0, h.decayed_at, at_s)
+    out[_AT_MODE + 3] = days_since(at_s, h.last_dismissed_at[mode])
+
+
+@compiled
+def _best_of(out: F64, x: F64, need: F64, need_3: F64, buy: F64) -> None:
+    """Write what holds of the best of all items: need, needs due within three days, match, chance."""
+    top = due = match = best = 0.0
+    for i in range(need.size):
+        top = max(top, need[i])
+        # Expected number of needs falling due within three days.
+        due += need_3[i]
+        match = max(match, x[i, _MATCH])
+        best = max(best, buy[i])
+    for row in range(out.shape[0]):
+        out[row, _NEED_TOP], out[row, _NEEDS_DUE], out[row, _MATCH_TOP], out[row, _BUY_TOP] = top, due, match, best
+
+
+@compiled
+def _trust_in(categories: NDArray[np.void], category: int, overall: float) -> float:
+    """Return `recognise.reading.trust_in_category`, starting from the customer's trust as a whole."""
+    for i in range(categories.size):
+        c = categories[i]
+        if c.key == category:
+            return float((c.auto_right + 2.0 * overall) / (c.auto_right + c.auto_wrong + 2.0))
+    return overall

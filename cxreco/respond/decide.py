@@ -1,7 +1,7 @@
 """State in, decision out: propose, admit, value, distribution, draw. Pure; nothing is stored here."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ def decide(
     market: Market,
     decision_id: str,
     arm: Arm,
+    done: Callable[[str], object] = str,
 ) -> Decided:
     """Choose the mode and the action for one customer at one moment.
 
@@ -70,8 +71,11 @@ def decide(
         Seeds the draws of mode and action: the same id gives the same decision.
     arm
         Whose policy: champion and challenger draw from values, `random` uniformly, `rules` by hand; `holdout` holds.
+    done
+        Told the name of each stage when it is through: `propose`, `admit`, `value`, `draw`.
     """
     proposed = propose(playbook.request, state, moment, market)
+    done("propose")
     states = (state,) if latest is state else (state, latest)
     admission = admit(
         playbook.guardrails,
@@ -82,12 +86,15 @@ def decide(
         market=market,
         unready=_unready(playbook, state, moment),
     )
+    done("admit")
     candidates = only(proposed, admission.rows)
     contact = admission.contact[admission.rows]
     rungs = [admission.rungs[row] for row in admission.rows]
     values = playbook.value.values(candidates, contact)
+    done("value")
     distribution = _distribution(playbook, arm, candidates, values.over_hold)
     chosen = _drawn(distribution, candidates, playbook.salt, decision_id)
+    done("draw")
     mode = int(candidates.mode[chosen])
     choice = Choice(
         keys=keys(candidates, market.codes.item_ids),
@@ -113,8 +120,13 @@ def decide(
 
 def only(candidates: Candidates, rows: NDArray[np.intp]) -> Candidates:
     """Return some of the candidates, in their order."""
-    columns = ("mode", "action", "item", "quantity", "slate", "score", "reason", "x")
-    return replace(candidates, **{name: getattr(candidates, name)[rows] for name in columns})
+    if rows.size == len(candidates):
+        return candidates
+    c = candidates
+    return Candidates(
+        mode=c.mode[rows], action=c.action[rows], item=c.item[rows], quantity=c.quantity[rows], slate=c.slate[rows],
+        score=c.score[rows], reason=c.reason[rows], x=c.x[rows], actions=c.actions, reasons=c.reasons,
+    )  # fmt: skip
 
 
 def keys(candidates: Candidates, item_ids: Sequence[str]) -> tuple[str, ...]:
@@ -128,8 +140,10 @@ def keys(candidates: Candidates, item_ids: Sequence[str]) -> tuple[str, ...]:
 def _unready(playbook: Playbook, state: State, moment: Moment) -> dict[int, str]:
     """Return the actions whose own rule excludes this customer now, with the reason."""
     actions = playbook.request.actions
+    if not actions.ruled:
+        return {}
     known = readings(state, moment.at)
-    reasons = {i: actions.refusal(i, known, moment.attributes) for i in range(len(actions.names))}
+    reasons = {i: actions.refusal(i, known, moment.attributes) for i in actions.ruled}
     return {i: reason for i, reason in reasons.items() if reason}
 
 

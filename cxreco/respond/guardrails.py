@@ -4,6 +4,7 @@ What a customer has said counts from two states: what was known at the moment, a
 state, unless the moment lies in the past); the stricter holds, so that a backdated moment never revives a consent.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.compiled import compiled
 from cxreco.errors import BadSpec
 from cxreco.journey import DAY, MICROS, MODE_CODE, MODES, Mode, Moment, Refusal, Rung, Surface
 from cxreco.recognise import reading
@@ -18,8 +20,10 @@ from cxreco.recognise.codes import channel_of
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
+from cxreco.request.readings import faded
 from cxreco.respond.ladder import Bar, Ladder
 
+F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 COACH = MODE_CODE[Mode.COACH]
@@ -68,24 +72,56 @@ class Guardrails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One moment's candidates before the guardrails: what every check is asked about."""
+    """One moment's candidates before the guardrails: what every check is asked about.
+
+    Attributes
+    ----------
+    said
+        What the customer's state says now (`SAID`).
+    rungs, contact, automatic, coach
+        Of each candidate, (n,).
+    """
 
     rules: Guardrails
     candidates: Candidates
     moment: Moment
-    state: State
+    said: F64
     market: Market
     rungs: Sequence[Rung | None]
     contact: Bool
+    automatic: Bool
+    coach: Bool
     unready: Mapping[int, str]
 
-    def column(self, name: str) -> NDArray[np.float64]:
+    def column(self, name: str) -> F64:
         """Return (n,) one value feature."""
         return self.candidates.x[:, VALUE_COLUMN[name]]
 
-    def is_mode(self, mode: Mode) -> Bool:
-        """Return (n,) whether a candidate is of the mode."""
-        return np.asarray(self.candidates.mode == MODE_CODE[mode], dtype=np.bool_)
+
+# What the checks ask of a state, in the order that `_said` writes; then, for each mode, the fading count of its
+# dismissals and when the last one was (seconds; 0: never).
+SAID = (
+    "consent_auto", "consent_marketing", "unsubscribed", "contacts_7", "complaints_open", "max_value", "max_orders",
+    "placed_30", "last_wrong_at",
+)  # fmt: skip
+CONSENT, MARKETING, UNSUBSCRIBED, CONTACTS_7, COMPLAINTS, MAX_VALUE, MAX_ORDERS, PLACED_30, WRONG_AT = range(9)
+_GRANTED, _REFUSED = 1.0, 2.0
+_MODES = len(MODES)
+
+
+@compiled
+def _said(head: NDArray[np.void], contacts: NDArray[np.void], at_s: int, channel: int) -> F64:
+    h, own = head[0], 9
+    out = np.empty(own + 2 * _MODES)
+    out[CONSENT], out[MARKETING], out[UNSUBSCRIBED] = h.consent_auto, h.consent_marketing, h.unsubscribed >> channel & 1
+    out[CONTACTS_7] = reading.count_contacts(contacts, at_s, 7.0, channel)
+    out[COMPLAINTS], out[MAX_VALUE], out[MAX_ORDERS] = h.complaints_open, h.auto_max_value, h.auto_max_orders
+    out[PLACED_30] = reading.count_executed(contacts, at_s, 30.0)
+    out[WRONG_AT] = h.last_wrong_at
+    for mode in range(_MODES):
+        out[own + mode] = faded(h.dismissed_60[mode], 60.0, h.decayed_at, at_s)
+        out[own + _MODES + mode] = h.last_dismissed_at[mode]
+    return out
 
 
 Check = Callable[[Case], Iterator[tuple[Bool, str]]]
@@ -103,21 +139,20 @@ def _ready(case: Case) -> Iterator[tuple[Bool, str]]:
 
 
 def _consent(case: Case) -> Iterator[tuple[Bool, str]]:
-    if not reading.consent_auto_in_force(case.state):
-        yield case.is_mode(Mode.AUTOMATE), "no consent to automatic execution is in force"
+    if case.said[CONSENT] != _GRANTED:
+        yield case.automatic, "no consent to automatic execution is in force"
 
 
 def _marketing(case: Case) -> Iterator[tuple[Bool, str]]:
-    channel = channel_of(case.moment.channel)
-    if reading.is_unsubscribed(case.state, channel):
+    consent = case.said[MARKETING]
+    if case.said[UNSUBSCRIBED]:
         yield case.contact, f"unsubscribed from {case.moment.channel}"
-    elif not reading.marketing_allowed(case.state, case.rules.opt_in, channel):
+    elif consent == _REFUSED or (case.rules.opt_in and consent != _GRANTED):
         yield case.contact, "no consent to be contacted"
 
 
 def _contact_cap(case: Case) -> Iterator[tuple[Bool, str]]:
-    channel = channel_of(case.moment.channel)
-    made = reading.contacts_within(case.state, case.moment.at, 7, channel)
+    made = int(case.said[CONTACTS_7])
     if made >= case.rules.most_contacts:
         yield (
             case.contact,
@@ -126,63 +161,55 @@ def _contact_cap(case: Case) -> Iterator[tuple[Bool, str]]:
 
 
 def _quiet(case: Case) -> Iterator[tuple[Bool, str]]:
-    head = case.state.head[0]
-    now = case.moment.at // MICROS
+    now, lasting = case.moment.at // MICROS, case.rules.quiet_days * 86_400
+    fading, last = case.said[len(SAID) : len(SAID) + _MODES].tolist(), case.said[len(SAID) + _MODES :].tolist()
     for code, mode in enumerate(MODES):
-        last = int(head["last_dismissed_at"][code])
-        if not last or now - last > case.rules.quiet_days * 86_400:
-            continue
-        fading = reading.decayed(float(head["dismissed_60"][code]), 60.0, int(head["decayed_at"]), now)
-        if fading >= case.rules.dismissals - 0.5:
+        if last[code] and now - last[code] <= lasting and fading[code] >= case.rules.dismissals - 0.5:
             yield case.contact & (case.candidates.mode == code), f"{mode} was dismissed lately; it rests for a week"
 
 
 def _complaint(case: Case) -> Iterator[tuple[Bool, str]]:
-    if int(case.state.head[0]["complaints_open"]) > 0:
-        yield case.contact | case.is_mode(Mode.AUTOMATE), "a complaint is open: mend that first"
+    if case.said[COMPLAINTS] > 0:
+        yield case.contact | case.automatic, "a complaint is open: mend that first"
 
 
 def _stock(case: Case) -> Iterator[tuple[Bool, str]]:
-    item = case.candidates.item
-    available = np.ones(len(case.candidates), dtype=bool)
-    coded = (item >= 0) & (item < case.market.shelf.available.size)
-    available[coded] = case.market.shelf.available[item[coded]]
-    yield (item >= 0) & ~available, "not available"
+    item, available = case.candidates.item, case.market.shelf.available
+    coded = (item >= 0) & (item < available.size)
+    yield coded & ~available[np.where(coded, item, 0)] if available.size else coded, "not available"
 
 
 def _satisfied(case: Case) -> Iterator[tuple[Bool, str]]:
-    pushed = case.is_mode(Mode.COACH) | case.is_mode(Mode.AUTOMATE)
-    bought = np.nan_to_num(case.column("item_orders")) > 0
-    low = np.nan_to_num(case.column("need"), nan=1.0) < case.rules.least_need
-    yield pushed & bought & low, "bought lately; it is not needed again yet"
+    # Of what is not known (NaN), no comparison holds: neither that it was bought, nor that it is not needed.
+    low = (case.column("need") < case.rules.least_need) & (case.column("item_orders") > 0.0)
+    yield (case.coach | case.automatic) & low, "bought lately; it is not needed again yet"
 
 
 def _price(case: Case) -> Iterator[tuple[Bool, str]]:
-    risen = np.nan_to_num(case.column("price_change")) > case.rules.most_price_rise
-    yield case.is_mode(Mode.AUTOMATE) & risen, "the price rose since it was last bought"
+    risen = case.column("price_change") > case.rules.most_price_rise
+    yield case.automatic & risen, "the price rose since it was last bought"
 
 
 def _spend(case: Case) -> Iterator[tuple[Bool, str]]:
-    automatic = case.is_mode(Mode.AUTOMATE)
-    if not automatic.any():
+    if not case.automatic.any():
         return
-    head = case.state.head[0]
-    limit = order_limit(case.rules, case.state)
-    value = np.nan_to_num(case.column("item_price")) * np.nan_to_num(case.column("quantity"), nan=1.0)
-    yield automatic & (value > limit), f"above the limit of {limit:.2f} an order"
-    most = float(head["auto_max_orders"])
-    most = most if np.isfinite(most) and most >= 0 else case.rules.max_orders_per_month
-    placed = reading.executed_orders_within(case.state, case.moment.at, 30)
+    limit = _own_or(case.said[MAX_VALUE], case.rules.max_order_value)
+    quantity = case.column("quantity")
+    value = case.column("item_price") * np.where(np.isnan(quantity), 1.0, quantity)
+    yield case.automatic & (value > limit), f"above the limit of {limit:.2f} an order"
+    most, placed = _own_or(case.said[MAX_ORDERS], case.rules.max_orders_per_month), int(case.said[PLACED_30])
     if placed >= most:
-        yield automatic, f"{placed} orders placed in 30 days; {most:.0f} are the limit"
+        yield case.automatic, f"{placed} orders placed in 30 days; {most:.0f} are the limit"
 
 
 def _certainty(case: Case) -> Iterator[tuple[Bool, str]]:
+    if not case.automatic.any():
+        return
     shadow = np.array([rung is Rung.SHADOW for rung in case.rungs])
     yield shadow, "not certain enough yet for its category: it stays in shadow"
-    last = int(case.state.head[0]["last_wrong_at"])
+    last = int(case.said[WRONG_AT])
     if last and case.moment.at - last * MICROS < case.rules.quiet_days_after_wrong * DAY:
-        yield case.is_mode(Mode.AUTOMATE), "an order the shop placed was wrong lately: trust has to be earned again"
+        yield case.automatic, "an order the shop placed was wrong lately: trust has to be earned again"
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (
@@ -213,8 +240,11 @@ class Admission:
 
 def order_limit(rules: Guardrails, state: State) -> float:
     """Return the most an order placed for this customer may cost: their own limit, else the workspace's."""
-    own = float(state.head[0]["auto_max_value"])
-    return own if np.isfinite(own) and own >= 0 else rules.max_order_value
+    return _own_or(float(state.head[0]["auto_max_value"]), rules.max_order_value)
+
+
+def _own_or(own: float, workspace: float) -> float:
+    return float(own) if math.isfinite(own) and own >= 0 else float(workspace)
 
 
 def admit(
@@ -236,19 +266,22 @@ def admit(
     unready
         Actions (by index) that their own rule excludes here, with the reason.
     """
-    rungs = _rungs(ladder, candidates, market)
+    automatic, coach = candidates.mode == AUTOMATE, candidates.mode == COACH
+    rungs = _rungs(ladder, candidates, market, automatic)
     contact = contacts(candidates, moment, rungs)
+    channel, at_s = int(channel_of(moment.channel)), reading.seconds(moment.at)
     reasons: dict[int, tuple[str, str]] = {}
     for state in states:
         case = Case(
-            rules=rules, candidates=candidates, moment=moment, state=state, market=market, rungs=rungs,
-            contact=contact, unready=unready,
+            rules=rules, candidates=candidates, moment=moment, market=market, rungs=rungs, contact=contact,
+            automatic=automatic, coach=coach, unready=unready,
+            said=_said(state.head, state.contact_slots, at_s, channel),
         )  # fmt: skip
         for name, check in CHECKS:
             for refused, reason in check(case):
-                for row in np.flatnonzero(refused):
+                for row in refused.nonzero()[0].tolist():
                     if row > 0:
-                        reasons.setdefault(int(row), (name, reason))
+                        reasons.setdefault(row, (name, reason))
     rows = np.array([row for row in range(len(candidates)) if row not in reasons], dtype=np.intp)
     return Admission(
         rows=rows,
@@ -260,19 +293,20 @@ def admit(
 
 def contacts(candidates: Candidates, moment: Moment, rungs: Sequence[Rung | None]) -> Bool:
     """Return (n,) whether a candidate is a contact: anything but hold on outbound, coaching or a notice anywhere."""
+    if moment.surface is Surface.OUTBOUND:
+        return np.asarray(candidates.mode != 0)
     notice = np.array([rung is Rung.NOTICE for rung in rungs])
-    acting = candidates.mode != 0
-    outbound = moment.surface is Surface.OUTBOUND
-    return np.asarray(acting & (outbound | (candidates.mode == COACH) | notice))
+    return np.asarray((candidates.mode == COACH) | notice)
 
 
-def _rungs(ladder: Ladder, candidates: Candidates, market: Market) -> list[Rung | None]:
-    certainty = np.nan_to_num(candidates.x[:, VALUE_COLUMN["certainty"]])
-    names = market.shelf.category_names
-    return [
-        ladder.rung(names[market.shelf.category[item]], float(certainty[row])) if mode == AUTOMATE else None
-        for row, (mode, item) in enumerate(zip(candidates.mode, candidates.item, strict=True))
-    ]
+def _rungs(ladder: Ladder, candidates: Candidates, market: Market, automatic: Bool) -> list[Rung | None]:
+    rungs: list[Rung | None] = [None] * len(candidates)
+    shelf = market.shelf
+    for row in automatic.nonzero()[0].tolist():
+        certainty = float(candidates.x[row, VALUE_COLUMN["certainty"]])
+        category = shelf.category_names[shelf.category[candidates.item[row]]]
+        rungs[row] = ladder.rung(category, 0.0 if math.isnan(certainty) else certainty)
+    return rungs
 
 
 def _refusal(candidates: Candidates, market: Market, row: int, guardrail: str, reason: str) -> Refusal:

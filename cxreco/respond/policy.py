@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.compiled import compiled
 from cxreco.errors import BadSpec
 from cxreco.journey import MODE_CODE, MODES, Mode
 
 F64 = NDArray[np.float64]
 I16 = NDArray[np.int16]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
+_MODES = len(MODES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +46,11 @@ class Policy:
 
     name: str = "connected"
     scale: float = 1.0
-    gamma: float = 60.0
+    gamma: float = 1500.0
     gamma_actions: float = 2.0
     floor: float = 0.004
     gamma_rows: float = 2000.0
-    gamma_most: float = 1500.0
+    gamma_most: float = 10000.0
 
     def __post_init__(self) -> None:
         if not (self.scale > 0.0 and self.gamma > 0.0 and self.gamma_actions > 0.0 and self.gamma_rows > 0.0):
@@ -79,37 +81,56 @@ class Policy:
         mode
             (n,) mode codes; row 0 is hold.
         """
-        present = np.unique(mode)
-        best = np.array([over_hold[mode == code].max() for code in present])
-        weights = gap_weights(best / self.scale, self.gamma)
-        weights = self._floored(weights, best, present)
-        by_mode = np.zeros(len(MODES))
-        by_mode[present] = weights
-        action = np.zeros(mode.size)
-        for code in present:
-            rows = mode == code
-            action[rows] = gap_weights(over_hold[rows] / self.scale, self.gamma * self.gamma_actions)
-        return Distribution(joint=by_mode[mode] * action, mode=by_mode, action=action)
-
-    def _floored(self, weights: F64, best: F64, present: I16) -> F64:
-        automatic = present == AUTOMATE
-        top = int(np.argmax(best))
-        floored = np.where(automatic, weights, np.maximum(weights, self.floor))
-        # An order is placed because it pays, never to find out whether it would.
-        floored = np.where(automatic & (best <= 0.0), 0.0, floored)
-        floored[top] = 0.0
-        floored[top] = 1.0 - floored.sum()
-        return np.asarray(floored, dtype=np.float64)
+        given = (self.scale, self.gamma, self.gamma * self.gamma_actions, self.floor)
+        joint, by_mode, action = _distribution(over_hold, mode, given)
+        return Distribution(joint=joint, mode=by_mode, action=action)
 
 
+@compiled
+def _distribution(over_hold: F64, mode: I16, given: tuple[float, float, float, float]) -> tuple[F64, F64, F64]:
+    scale, gamma, gamma_actions, floor = given
+    best = np.full(_MODES, -np.inf)
+    for row in range(mode.size):
+        best[mode[row]] = max(best[mode[row]], over_hold[row])
+    present = np.flatnonzero(best > -np.inf)
+    weights = _floored(gap_weights(best[present] / scale, gamma), best[present], present, floor)
+    by_mode, action = np.zeros(_MODES), np.zeros(mode.size)
+    for k in range(present.size):
+        by_mode[present[k]] = weights[k]
+        rows = np.flatnonzero(mode == present[k])
+        action[rows] = gap_weights(over_hold[rows] / scale, gamma_actions)
+    joint = np.empty(mode.size)
+    for row in range(mode.size):
+        joint[row] = by_mode[mode[row]] * action[row]
+    return joint, by_mode, action
+
+
+@compiled
+def _floored(weights: F64, best: F64, present: NDArray[np.int64], floor: float) -> F64:
+    out = np.empty(weights.size)
+    for k in range(weights.size):
+        if present[k] != AUTOMATE:
+            out[k] = max(weights[k], floor)
+        else:
+            # An order is placed because it pays, never to find out whether it would.
+            out[k] = weights[k] if best[k] > 0.0 else 0.0
+    top = np.argmax(best)
+    out[top] = 0.0
+    out[top] = 1.0 - out.sum()
+    return out
+
+
+@compiled
 def gap_weights(values: F64, gamma: float) -> F64:
     """Return (k,) inverse gap weights of k options; ties go to the first."""
     k = values.size
-    top = int(np.argmax(values))
-    weights = 1.0 / (k + gamma * (values[top] - values))
+    top = np.argmax(values)
+    weights = np.empty(k)
+    for i in range(k):
+        weights[i] = 1.0 / (k + gamma * (values[top] - values[i]))
     weights[top] = 0.0
     weights[top] = 1.0 - weights.sum()
-    return np.asarray(weights, dtype=np.float64)
+    return weights
 
 
 def uniform(mode: I16) -> Distribution:

@@ -65,7 +65,7 @@ class Worth:
     complaint: float = 12.0
     unsubscribe: float = 8.0
     satisfied: float = 1.0
-    contact: float = 0.05
+    contact: float = 0.20
     order_days: float = 3.0
     harm_days: float = 30.0
     pleased_nps: float = 9.0

@@ -1,12 +1,16 @@
 """A workspace with a small shop in it, served by the playbook that nobody has trained."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from cxreco.edge.api import create_app
 from cxreco.edge.engine import Engine
 from cxreco.edge.settings import Settings
 from cxreco.edge.sqlite_store import SqliteStore
@@ -83,3 +87,49 @@ def shop(make_engine: Callable[..., Engine], playbook: Playbook) -> Engine:
     write_pointer(engine.settings.home, pointer)
     engine.adopt("champion", playbook, pointer)
     return engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine with nothing in it, and no champion."""
+    store = SqliteStore(tmp_path / "log.db", relaxed=True)
+    yield Engine(store, Settings(home=tmp_path, decide_deadline_ms=5_000), clock=lambda: NOW)
+    store.close()
+
+
+@asynccontextmanager
+async def client_of(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(engine, background=False)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        yield client
+
+
+@pytest.fixture
+def speak() -> Callable[..., Any]:
+    """Let a script speak to an engine over HTTP, in process."""
+
+    def spoken(engine: Engine, script: Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]) -> Any:
+        async def run() -> Any:
+            async with client_of(engine) as client:
+                return await script(client)
+
+        return asyncio.run(run())
+
+    return spoken
+
+
+@pytest.fixture
+def is_problem() -> Callable[..., bool]:
+    """Check that an answer is a problem document with this status, naming this field."""
+
+    def checked(answer: httpx.Response, status: int, field: str = "") -> bool:
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        body = answer.json()
+        assert body["status"] == status
+        assert body["detail"]
+        assert not field or field in [error["field"] for error in body["errors"]], body
+        return True
+
+    return checked

@@ -56,8 +56,27 @@ def test_a_playbook_goes_in_and_comes_out_and_goes_live_and_back(
     assert live is not None
     assert load_playbook(tmp_path, live.version, live.sha256).to_files() == playbook.to_files()
 
+    _a_run_can_be_added_to_and_read(registry, first)
     _the_registry_follows_the_pointer_after_a_crash(registry, first, second)
     _a_changed_byte_is_refused(registry, tmp_path, second)
+
+
+def _a_run_can_be_added_to_and_read(registry: Registry, version: str) -> None:
+    assert registry.artifact(version, "card.md") == b"# A card"
+    registry.note(version, tags={"seen": "yes"}, artifacts={"loop/more.txt": b"more"})
+    assert registry.artifact(version, "loop/more.txt") == b"more"
+    assert registry.artifact(version, "loop/none.txt") is None
+    run = registry._client.get_run(registry._run(version))
+    assert (run.data.tags["seen"], run.data.params["rounds"], run.data.metrics["auc"]) == ("yes", "300", 0.7)
+    with pytest.raises(NotFound, match="no playbook"):
+        registry.note("123", tags={"seen": "no"})
+
+
+def test_many_parameters_and_long_ones_are_kept(registry: Registry, playbook: Playbook) -> None:
+    params = {f"models.number_{n}": "x" * 10 * n for n in range(230)}
+    version = registry.save(playbook.to_files(), params=params, metrics={f"m{n}": n for n in range(230)})
+    run = registry._client.get_run(registry._run(version))
+    assert set(run.data.params) == set(params) and len(run.data.metrics) == 230
 
 
 def _the_registry_follows_the_pointer_after_a_crash(registry: Registry, first: str, second: str) -> None:

@@ -77,7 +77,19 @@ def test_a_misspelt_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_misspelt_key_of_the_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "cxreco.toml").write_text("prot = 80\n")
-    with pytest.raises(BadSpec, match=r"cxreco\.toml: prot"):
+    with pytest.raises(
+        BadSpec, match=r"cxreco\.toml: prot: no such setting, did you mean port\? \(known: arms, .*home"
+    ):
+        load_settings()
+
+
+def test_a_key_like_no_other_is_answered_with_all_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cxreco.toml").write_text("xyzzy = 80\n")
+    with pytest.raises(BadSpec, match=r"xyzzy: no such setting \(known: arms, .*home"):
+        load_settings()
+    (tmp_path / "cxreco.toml").unlink()
+    monkeypatch.setenv("CXRECO_WORKER", "3")
+    with pytest.raises(BadSpec, match="did you mean workers"):
         load_settings()
 
 

@@ -1,7 +1,8 @@
-"""Work that waits: the same steps, blocking or awaited, and a deadline that never contradicts the log."""
+"""Work that waits: the same steps, blocking or awaited, and a deadline that holds whatever the store does."""
 
 import asyncio
 import threading
+import time
 from concurrent.futures import Future
 
 import pytest
@@ -50,8 +51,25 @@ def test_a_write_that_has_not_begun_is_called_off_at_the_deadline() -> None:
     assert future.cancelled()
 
 
-def test_a_write_that_has_begun_is_waited_for() -> None:
+def test_a_write_that_is_under_way_is_neither_called_off_nor_waited_for() -> None:
     future: Future[int] = Future()
     assert future.set_running_or_notify_cancel()
-    threading.Timer(0.1, future.set_result, [3]).start()
-    assert asyncio.run(awaited(doubled(future), deadline_s=0.01)) == "6"
+    timer = threading.Timer(0.2, future.set_result, [3])
+    timer.start()
+    assert "slow" in asyncio.run(awaited(doubled(future), deadline_s=0.01))
+    assert not future.cancelled() and future.result(5.0) == 3
+    timer.join()
+
+
+def test_the_deadline_is_of_all_steps_together() -> None:
+    def twice(first: Future[int], second: Future[int]) -> Steps[str]:
+        yield first
+        return (yield from doubled(second))
+
+    first: Future[int] = Future()
+    timer = threading.Timer(0.05, first.set_result, [1])
+    timer.start()
+    begun = time.monotonic()
+    assert "slow" in asyncio.run(awaited(twice(first, Future()), deadline_s=0.2))
+    assert 0.15 < time.monotonic() - begun < 5.0
+    timer.join()

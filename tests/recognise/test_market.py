@@ -34,7 +34,10 @@ def test_its_lists_hold_what_can_be_bought():
     assert 2 not in market.top.tolist() and sorted(market.top.tolist()) == [0, 1, 3, 4, 5]
     assert [market.top_of_category(c).tolist() for c in (1, 2)] == [[4, 0], [1, 3, 5]]
     assert market.top_of_category(0).size == market.top_of_category(-1).size == market.top_of_category(7).size == 0
-    assert market.tastes.shape == market.population.factors.T.shape and market.tastes.flags.c_contiguous
+    assert np.array_equal(market.columns.tastes, market.population.factors.T)
+    assert all(
+        part.flags.c_contiguous and part.flags.writeable for part in market.columns if isinstance(part, np.ndarray)
+    )
 
 
 def test_what_is_put_on_the_shelf_after_publication_takes_part_at_once():

@@ -47,6 +47,26 @@ def test_an_item_bought_before(corner) -> None:
     assert seen["in_cart"] == seen["is_sought"] == 0.0
 
 
+def test_what_they_buy_is_measured_by_their_own_clock(corner) -> None:
+    corner.order(1, 38.0, "milk")
+    tea, milk, cup = (row(corner, item) for item in ("tea", "milk", "cup"))
+    assert milk["item_orders_since"] == 0.0
+    # Three gaps of 28 days in all, leaning on the belief of 45 days worth 1.5 gaps; seven days without tea.
+    assert tea["item_orders_since"] == pytest.approx(7.0 / ((28.0 + 1.5 * 45.0) / 4.5))
+    assert np.isnan(cup["item_orders_since"]) and cup["item_share_30"] == cup["item_share_180"] == 0.0
+    fading = [2.0 ** (-(40.0 - day) / 30.0) for day in (10.0, 20.0, 31.0, 38.0)]
+    assert milk["item_share_30"] == pytest.approx(fading[3] / sum(fading))
+    assert tea["item_share_30"] == pytest.approx(sum(fading[:3]) / sum(fading))
+
+
+def test_what_is_in_the_latest_orders_is_seen(corner) -> None:
+    # The latest orders: tea of customer 1 nine days ago, milk of customer 2 twenty-eight days ago.
+    weight = [2.0 ** (-9.0 / 30.0), 2.0 ** (-28.0 / 30.0)]
+    assert row(corner, "tea")["latest"] == pytest.approx(weight[0] / sum(weight))
+    assert row(corner, "milk")["latest"] == pytest.approx(weight[1] / sum(weight))
+    assert row(corner, "cup")["latest"] == 0.0
+
+
 def test_an_item_never_bought(corner) -> None:
     seen = row(corner, "milk")
     assert seen["item_orders"] == seen["item_bought_30"] == 0.0

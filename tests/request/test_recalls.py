@@ -32,7 +32,7 @@ def recalled(shop, customer=99, at=90.0, **moment):
     )
     ids = shop.codes.item_ids
     return {
-        ids[code]: {name: score for name, score, r in zip(RECALLS, row, range(9), strict=True) if source >> r & 1}
+        ids[code]: {name: score for name, score, r in zip(RECALLS, row, range(10), strict=True) if source >> r & 1}
         for code, source, row in zip(found.codes.tolist(), found.sources.tolist(), found.scores.tolist(), strict=True)
     }
 
@@ -92,6 +92,26 @@ def test_customers_of_one_taste_lend_each_other_ideas(habits):
         assert found.scores[own, named].mean() > found.scores[~own, named].mean()
 
 
+def test_what_the_buyers_of_their_items_also_buy_is_recalled(shop):
+    for item in ("tea", "lemon", "rice", "salt"):
+        shop.put(item, "food")
+    for customer in range(12):
+        shop.order(customer, 10.0 + customer, "tea")
+        # Never in the same basket, and not within the month after it.
+        shop.order(customer, 60.0 + customer, "lemon")
+        shop.order(100 + customer, 10.0 + customer, "rice")
+        shop.order(100 + customer, 60.0 + customer, "salt")
+    shop.order(99, 70.0, "tea")
+    found = recalled(shop, customer=99)
+    assert "alike" in found["lemon"] and "alike" not in found["salt"] and "alike" not in found["tea"]
+    market = shop.market(90.0)
+    mc = codes_of(Moment(customer_id="c", at=90 * DAY), market)
+    scores = recall_all(shop.state(3, 90.0), mc, market)
+    of = dict(zip(scores.codes.tolist(), scores.scores[:, RECALLS.index("alike")].tolist(), strict=True))
+    # What they own is no idea, but how alike it is to the rest of what they own is known.
+    assert of[shop.codes.item_code("lemon")] > 0.0 == of[shop.codes.item_code("salt")]
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     customer=st.integers(0, 119),
@@ -115,7 +135,7 @@ def test_codes_ascend_once_each_and_scores_are_of_the_sources(habits, customer, 
         named = found.sources >> column & 1 == 1
         assert named.sum() <= SIZES[name]
         assert np.all(found.scores[named, column] > 0.0)
-        if name not in ("cf", "copurchase", "query"):
+        if name not in ("cf", "copurchase", "query", "alike"):
             assert np.all(found.scores[~named, column] == 0.0)
 
 

@@ -7,11 +7,11 @@ from cxreco.errors import BadInput
 from cxreco.journey import DAY, Moment
 from cxreco.recognise.layout import Kind
 from cxreco.recognise.replay import moments_of, replay
-from cxreco.request.features import item_features
+from cxreco.request.features import RANKER_COLUMN, item_features
 from cxreco.request.moment_codes import codes_of
 from cxreco.request.need_features import NEED_FEATURES
 from cxreco.request.recalls import recall_all
-from cxreco.request.training_rows import CART_SHARE, TrainingLog, need_rows, ranker_rows
+from cxreco.request.training_rows import CART_SHARE, LONGEST_AHEAD, TrainingLog, need_rows, ranker_rows
 
 CUT = 120 * DAY
 
@@ -86,6 +86,40 @@ def test_labels_are_what_was_bought(log: TrainingLog) -> None:
     for row in np.flatnonzero(rows.y)[:300]:
         times = bought[int(owner[row]), int(rows.code[row])]
         assert any(at[row] < time <= at[row] + 1 + DAY for time in times)
+
+
+def test_an_order_may_be_foretold_from_an_instant_since_the_one_before(log: TrainingLog) -> None:
+    rows = ranker_rows(log, until=CUT, most=10**6, early_share=0.5)
+    plain = ranker_rows(log, until=CUT, most=10**6)
+    assert not plain.early.any() and 0.2 < rows.early.mean() < 0.6
+    orders = log.ticks[log.ticks["kind"] == Kind.ORDER]
+    starts = np.cumsum(rows.group) - rows.group
+    for group in np.flatnonzero(rows.early)[:200]:
+        own = orders["at"][orders["customer"] == rows.customer[group]]
+        before, after = own[own <= rows.at[group]], own[own > rows.at[group]]
+        assert before.size and 0 < after.min() - rows.at[group] <= LONGEST_AHEAD
+        span = slice(starts[group], starts[group] + rows.group[group])
+        lines = log.ticks[(log.ticks["kind"] == Kind.ORDER_LINE) & (log.ticks["at"] == after.min())]
+        lines = lines["item"][lines["customer"] == rows.customer[group]]
+        assert np.array_equal(rows.y[span] > 0, np.isin(rows.code[span], lines))
+        assert (rows.x[span, RANKER_COLUMN["cart_size"]] == 0.0).all()
+
+
+def test_an_early_row_is_what_serving_would_have_seen_then(log: TrainingLog) -> None:
+    rows = ranker_rows(log, until=CUT, most=300, early_share=1.0)
+    starts = np.cumsum(rows.group) - rows.group
+    early = np.flatnonzero(rows.early)
+    assert early.size > 50
+    for index, state in replay(log.ticks, moments_of(rows.customer[early], rows.at[early])):
+        group = early[index]
+        market = log.market_at(int(rows.at[group]))
+        assert market is not None
+        mc = codes_of(Moment(customer_id="", at=int(rows.at[group])), market)
+        recalled = recall_all(state, mc, market)
+        span = slice(starts[group], starts[group] + rows.group[group])
+        assert np.array_equal(recalled.codes, rows.code[span])
+        x = item_features(state, mc, market, recalled.codes, recalled.scores)
+        assert np.array_equal(x, rows.x[span], equal_nan=True)
 
 
 def test_days_to_the_next_purchase_are_counted_from_the_instant(log: TrainingLog) -> None:

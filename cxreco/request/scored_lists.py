@@ -1,0 +1,69 @@
+"""Lists of items with scores, compiled: sorted in place, looked up, and joined into columns."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreco.compiled import compiled
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+
+
+@compiled
+def sort_best(codes: I32, scores: F64, n: int) -> None:
+    """Sort the first n in place: best score first, the smaller code first among equals (Shell, Ciura's gaps)."""
+    for gap in (701, 301, 132, 57, 23, 10, 4, 1):
+        for i in range(gap, n):
+            code, score, at = codes[i], scores[i], i
+            while at >= gap and (scores[at - gap] < score or (scores[at - gap] == score and codes[at - gap] > code)):
+                codes[at], scores[at] = codes[at - gap], scores[at - gap]
+                at -= gap
+            codes[at], scores[at] = code, score
+
+
+@compiled
+def put_best(codes: I32, scores: F64, n: int, k: int, named: I32, score: F64, at: int) -> int:
+    """Sort the first n, append up to k of them to the list that ends at `at`, and return where it ends now."""
+    sort_best(codes, scores, n)
+    kept = min(n, k)
+    named[at : at + kept] = codes[:kept]
+    score[at : at + kept] = scores[:kept]
+    return at + kept
+
+
+@compiled
+def looked_up(codes: I32, named: I32, score: F64, out: F64) -> None:
+    """Write the scores of `codes` into `out`, 0 where not named; both ascend."""
+    at = 0
+    for i in range(codes.size):
+        while at < named.size and named[at] < codes[i]:
+            at += 1
+        out[i] = score[at] if at < named.size and named[at] == codes[i] else 0.0
+
+
+@compiled
+def joined(named: I32, score: F64, sizes: I64, most: int) -> tuple[I32, NDArray[np.uint16], F64]:
+    """Return the named codes once, ascending, who named each and how it was scored.
+
+    The first group is kept whole and has no column. Of too many codes those go that rank last in all their recalls.
+    """
+    codes = np.unique(named)
+    sources = np.zeros(codes.size, np.uint16)
+    scores = np.zeros((codes.size, sizes.size - 1))
+    best = np.full(codes.size, named.size)
+    at = 0
+    for group in range(sizes.size):
+        for rank in range(sizes[group]):
+            row = np.searchsorted(codes, named[at])
+            if group == 0:
+                best[row] = -1
+            else:
+                sources[row] |= 1 << (group - 1)
+                scores[row, group - 1] = score[at]
+                best[row] = min(best[row], rank)
+            at += 1
+    if codes.size <= most:
+        return codes, sources, scores
+    kept = np.sort(np.argsort(best, kind="mergesort")[: max(most, sizes[0])])
+    return codes[kept], sources[kept], scores[kept]

@@ -1,0 +1,366 @@
+"""The arithmetic of `value` and `design`, compiled: a row a candidate, no array for each step.
+
+`money` is what `ValueModel.values_of` computes, to within rounding (a test holds them together); `signals` and
+`base_signals` are `design.signals` and `value.base_design`. Terms are summed in one fixed order, so that a decision is
+replayed to the bit, alone or among others.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreco.compiled import compiled
+from cxreco.journey import MODE_CODE, MODES, Mode
+from cxreco.request.candidates import VALUE_COLUMN
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+I16 = NDArray[np.int16]
+Bool = NDArray[np.bool_]
+
+SIGNALS, BASE_SIGNALS = 23, 12
+PARTS: tuple[str, ...] = (
+    "order", "order_anyway", "order_soon", "margin", "returned", "complained", "unsubscribed", "satisfied", "wrong",
+)  # fmt: skip
+# The heads in the order of `Packed`; the first three also see the moment.
+BASE, SOON, ORDER, RETURNED, COMPLAINED, UNSUBSCRIBED, SATISFIED, WRONG = range(8)
+HEADS: tuple[str, ...] = (
+    "base", "soon", "order", "returned", "complained", "unsubscribed", "satisfied", "wrong",
+)  # fmt: skip
+AUTOMATE = MODE_CODE[Mode.AUTOMATE]
+PSEUDO_ANSWERS, EXPECTED_ACCEPTANCE = 4.0, 0.2
+SMALLEST = 1e-4
+_MODES = len(MODES)
+
+
+def _column(name: str) -> int:
+    return VALUE_COLUMN[name]
+
+
+_QUERY, _ITEM, _SOUGHT, _MATCH, _NEED, _NEED_3, _BUY, _SLATE_BUY, _REPEAT, _CONTACTS = (
+    _column(name)
+    for name in (
+        "has_query", "has_item", "is_sought", "query_match", "need", "need_3", "buy", "slate_buy", "repeat_share",
+        "contacts_7",
+    )
+)  # fmt: skip
+_SHOWN, _ACCEPTED, _REFUSED, _OUTBOUND, _CART, _IN_CART, _TRUST = (
+    _column(name)
+    for name in (
+        "mode_shown_60", "mode_accepted_60", "mode_days_since_dismissed", "on_outbound", "cart_size", "item_in_cart",
+        "trust",
+    )
+)  # fmt: skip
+_RIVALS, _USUAL, _TOPIC, _CATEGORIES, _SLATE_MARGIN = (
+    _column(name) for name in ("asked_rivals", "asked_usual", "topic_share", "slate_categories", "slate_margin")
+)
+_NEED_TOP, _DUE, _SEARCH, _PRODUCT, _MATCH_TOP, _ORDERS_30, _NEEDS_DUE = (
+    _column(name)
+    for name in ("need_top", "order_due", "on_search", "on_product", "query_match_top", "orders_30", "needs_due")
+)
+_ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERTAINTY = (
+    _column(name)
+    for name in (
+        "orders", "margin_mean", "lines_mean", "item_margin", "item_price", "quantity", "return_rate", "certainty",
+    )
+)  # fmt: skip
+
+
+class Packed(NamedTuple):
+    """A value model as compiled code reads it; make it once, when the model is made.
+
+    Attributes
+    ----------
+    moment
+        (3, BASE_SIGNALS) coefficients of `base`, `soon` and the moment's part of `order`.
+    candidate
+        (8, modes * SIGNALS) coefficients of the pooled design; zero for `base` and `soon`.
+    bend
+        (8, 2) intercept and slope of each head.
+    rates
+        (8,) what is expected where nothing else is known; of `order` and `wrong` not read.
+    money
+        Of a unit of margin, of a return's handling and its share of the price, of a complaint, an unsubscribe, a
+        pleased answer and a contact; then the share of the price that is margin.
+    usual, pseudo_orders, on_a_page
+        See `value`.
+    carried
+        (2,) on a page, and after a message.
+    """
+
+    moment: F64
+    candidate: F64
+    bend: F64
+    rates: F64
+    money: F64
+    usual: float
+    pseudo_orders: float
+    carried: F64
+    on_a_page: float
+
+
+MARGIN, HANDLING, PRICE_SHARE, COMPLAINT, UNSUBSCRIBE, PLEASED, CONTACT, MARGIN_SHARE = range(8)
+
+
+def packed(
+    heads: Mapping[str, tuple[F64, float, float]],
+    rates: Mapping[str, float],
+    money: tuple[float, ...],
+    basket: tuple[float, float],
+    *,
+    carried: tuple[float, float],
+    on_a_page: float,
+) -> Packed:
+    """Return a value model's numbers, packed.
+
+    Parameters
+    ----------
+    heads
+        By name: coefficients, intercept, slope.
+    rates
+        By name of the head.
+    money
+        As `Packed.money`, eight numbers.
+    basket
+        `usual` and `pseudo_orders`.
+    """
+    moment, candidate = np.zeros((3, BASE_SIGNALS)), np.zeros((len(HEADS), _MODES * SIGNALS))
+    for row, name in enumerate(HEADS):
+        theta = heads[name][0]
+        if row <= ORDER:
+            moment[row] = theta[:BASE_SIGNALS]
+        if row >= ORDER:
+            candidate[row] = theta[-_MODES * SIGNALS :]
+    return Packed(
+        moment=moment,
+        candidate=candidate,
+        bend=np.array([[heads[name][1], heads[name][2]] for name in HEADS]),
+        rates=np.array([rates.get(name, 0.5) for name in HEADS]),
+        money=np.array(money),
+        usual=float(basket[0]),
+        pseudo_orders=float(basket[1]),
+        carried=np.array(carried, dtype=np.float64),
+        on_a_page=float(on_a_page),
+    )
+
+
+@compiled
+def known(value: float, neutral: float) -> float:
+    """Return a value, or the neutral one where it is missing or infinite."""
+    return value if math.isfinite(value) else neutral
+
+
+@compiled
+def clipped(value: float, low: float, high: float) -> float:
+    """Return a value within bounds."""
+    return min(max(value, low), high)
+
+
+@compiled
+def write_signals(out: F64, x: F64, usual: float) -> None:
+    """Write the signals of one candidate; see `design.SIGNALS`."""
+    asked = max(known(x[_QUERY], 0.0), known(x[_ITEM], 0.0))
+    sought = max(known(x[_SOUGHT], 0.0), known(x[_MATCH], 0.0), known(x[_IN_CART], 0.0))
+    sought = clipped(sought, 0.0, 1.0)
+    buy = clipped(known(x[_BUY], 0.02), 0.001, 0.999)
+    need = clipped(known(x[_NEED], 0.0), 0.0, 1.0)
+    shown, accepted = known(x[_SHOWN], 0.0), known(x[_ACCEPTED], 0.0)
+    answered = (accepted + PSEUDO_ANSWERS * EXPECTED_ACCEPTANCE) / (shown + PSEUDO_ANSWERS)
+    named = asked / max(known(x[_RIVALS], np.inf), 1.0)
+    same = asked * clipped(known(x[_USUAL], 0.0), 0.0, 1.0)
+    topic = asked * clipped(known(x[_TOPIC], 0.0), 0.0, 1.0)
+    out[0] = 1.0
+    out[1] = sought
+    out[2] = asked * (1.0 - sought)
+    out[3] = need
+    out[4] = clipped(need - known(x[_NEED_3], 0.0), 0.0, 1.0)
+    out[5] = clipped(math.log(buy / (1.0 - buy)) / 4.0, -1.5, 1.5)
+    out[6] = clipped(clipped(known(x[_SLATE_BUY], 0.0), 0.0, 1.0) - buy, 0.0, 1.0)
+    out[7] = clipped(known(x[_REPEAT], 0.0), 0.0, 1.0)
+    out[8] = clipped(known(x[_CONTACTS], 0.0) / 3.0, 0.0, 2.0)
+    out[9] = clipped(math.log(clipped(answered, 0.01, 1.0) / EXPECTED_ACCEPTANCE), -2.0, 2.0)
+    out[10] = math.exp(-known(x[_REFUSED], 1e3) / 14.0)
+    out[11] = known(x[_OUTBOUND], 0.0)
+    out[12] = min(known(x[_CART], 0.0), 1.0)
+    out[13] = clipped(known(x[_TRUST], 0.0), -1.0, 1.0)
+    out[14] = named
+    out[15] = sought * named
+    out[16] = same
+    out[17] = sought * same
+    out[18] = topic
+    out[19] = topic * (1.0 - named)
+    out[20] = asked * (1.0 - named)
+    out[21] = known(x[_CATEGORIES], 0.0) / 10.0
+    out[22] = clipped(known(x[_SLATE_MARGIN], 0.0) / usual, 0.0, 1.5)
+
+
+@compiled
+def write_base_signals(out: F64, x: F64) -> None:
+    """Write what is told by a moment alone, from its `hold` row; see `value.BASE_SIGNALS`."""
+    out[0] = 1.0
+    out[1] = known(x[_OUTBOUND], 0.0)
+    out[2] = max(known(x[_QUERY], 0.0), known(x[_ITEM], 0.0))
+    out[3] = min(known(x[_CART], 0.0), 1.0)
+    out[4] = clipped(known(x[_NEED_TOP], 0.0), 0.0, 1.0)
+    out[5] = clipped(known(x[_DUE], 0.0) - 1.0, -1.0, 1.0)
+    out[6] = known(x[_SEARCH], 0.0)
+    out[7] = known(x[_PRODUCT], 0.0)
+    out[8] = clipped(known(x[_REPEAT], 0.0), 0.0, 1.0)
+    out[9] = clipped(known(x[_MATCH_TOP], 0.0), 0.0, 1.0)
+    out[10] = math.log1p(max(known(x[_ORDERS_30], 0.0), 0.0))
+    out[11] = clipped(known(x[_NEEDS_DUE], 0.0), 0.0, 3.0)
+
+
+@compiled
+def signals(x: F64, usual: float) -> F64:
+    """Return (n, SIGNALS) signals of candidates."""
+    out = np.empty((x.shape[0], SIGNALS))
+    for row in range(x.shape[0]):
+        write_signals(out[row], x[row], usual)
+    return out
+
+
+@compiled
+def base_signals(moment: F64) -> F64:
+    """Return (m, BASE_SIGNALS) signals of moments, from their `hold` rows."""
+    out = np.empty((moment.shape[0], BASE_SIGNALS))
+    for row in range(moment.shape[0]):
+        write_base_signals(out[row], moment[row])
+    return out
+
+
+@compiled
+def _expit(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-logit))
+
+
+@compiled
+def _logit(probability: float) -> float:
+    p = clipped(probability, SMALLEST, 1.0 - SMALLEST)
+    return math.log(p / (1.0 - p))
+
+
+@compiled
+def _dot(theta: F64, values: F64) -> float:
+    total = 0.0
+    for i in range(values.size):
+        total += theta[i] * values[i]
+    return total
+
+
+@compiled
+def _pooled(theta: F64, phi: F64, mode: int) -> float:
+    """Return the product with the pooled design: the shared block and that of the mode; 0 for `hold`."""
+    if mode == 0:
+        return 0.0
+    return _dot(theta[:SIGNALS], phi) + _dot(theta[mode * SIGNALS : (mode + 1) * SIGNALS], phi)
+
+
+@compiled
+def _probability(head: int, phi: F64, mode: int, offset: float, trees: float, p: Packed) -> float:
+    raw = offset + _pooled(p.candidate[head], phi, mode) + trees
+    return _expit(p.bend[head, 0] + p.bend[head, 1] * raw)
+
+
+@compiled
+def _own(x: F64, p: Packed) -> float:
+    """Return the customer's usual margin of an order, shrunk to everyone's."""
+    orders = known(x[_ORDERS], 0.0)
+    return (orders * known(x[_MARGIN_MEAN], p.usual) + p.pseudo_orders * p.usual) / (orders + p.pseudo_orders)
+
+
+@compiled
+def _lines(x: F64) -> float:
+    return max(known(x[_LINES], 1.0), 1.0)
+
+
+@compiled
+def _returned(x: F64, phi: F64, mode: int, trees: float, p: Packed) -> tuple[float, float]:
+    """Return the chance that something comes back, and the money lost by it, expected."""
+    rate = p.rates[RETURNED]
+    if mode > 0:
+        rate += (known(x[_RETURN_RATE], p.rates[RETURNED]) - p.rates[RETURNED]) / _lines(x)
+    chance = _probability(RETURNED, phi, mode, _logit(rate), trees, p)
+    margin = _own(x, p) / _lines(x)
+    cost = p.money[PRICE_SHARE] * margin / p.money[MARGIN_SHARE] + p.money[HANDLING]
+    return chance, chance * (p.money[MARGIN] * margin + cost)
+
+
+@compiled
+def _placed(x: F64, wrong: float, p: Packed) -> float:
+    """Return the money of an order the shop places, beside what is ordered anyway."""
+    units = known(x[_UNITS], 1.0)
+    item = p.money[MARGIN] * known(x[_ITEM_MARGIN], 0.0) * units
+    cost = p.money[PRICE_SHARE] * known(x[_PRICE], 0.0) * units + p.money[HANDLING]
+    return float((1.0 - wrong) * item - wrong * cost - known(x[_NEED_3], 0.0) * item)
+
+
+@compiled
+def _brought(x: F64, own: float) -> float:
+    """Return the margin of an order that the offer won: the offered item in place of a usual line."""
+    more = x[_ITEM_MARGIN] * known(x[_UNITS], 1.0) - own / _lines(x)
+    return max(own + known(more, 0.0), 0.0)
+
+
+@compiled
+def money(
+    x: F64, mode: I16, contact: Bool, hold: I64, moments: tuple[I64, I64], trees: F64, p: Packed
+) -> tuple[F64, F64]:
+    """Return (n,) the money of candidates of one or many moments, and (len(PARTS), n) what it is made of.
+
+    Parameters
+    ----------
+    x, mode, contact
+        (n, features), (n,), (n,) the candidates.
+    hold
+        (n,) row of the `hold` candidate of the same moment.
+    moments
+        (m,) rows of the `hold` candidates, and (n,) which of them each row belongs to.
+    trees
+        (8, m) scores of each head's trees at each moment; 0 where it has none.
+    """
+    rows, of = moments
+    n = mode.size
+    facts = np.empty((rows.size, 4))
+    phi, base = np.zeros(SIGNALS), np.empty(BASE_SIGNALS)
+    for k in range(rows.size):
+        row = x[rows[k]]
+        write_base_signals(base, row)
+        logits = np.empty(2)
+        for head in range(2):
+            raw = _logit(p.rates[head]) + _dot(p.moment[head], base) + trees[head, k]
+            logits[head] = p.bend[head, 0] + p.bend[head, 1] * raw
+        facts[k, 0] = _expit(logits[BASE])
+        facts[k, 1] = logits[SOON] + _dot(p.moment[ORDER], base)
+        facts[k, 2] = _expit(p.bend[ORDER, 0] + p.bend[ORDER, 1] * (facts[k, 1] + trees[ORDER, k]))
+        _, loss = _returned(row, phi, 0, trees[RETURNED, k], p)
+        facts[k, 3] = facts[k, 0] * (p.money[MARGIN] * _own(row, p) - loss)
+    out, parts = np.empty(n), np.zeros((9, n))
+    for i in range(n):
+        k, row, acting = of[i], x[i], mode[i] > 0
+        write_signals(phi, row, p.usual)
+        annoys = 1.0 if contact[i] else p.on_a_page
+        own = _own(row, p)
+        soon = _probability(ORDER, phi, mode[i], facts[k, 1], trees[ORDER, k], p)
+        message = 1 if x[rows[k], _OUTBOUND] > 0.0 else 0
+        won = p.carried[message] * (soon - facts[k, 2])
+        returned, loss = _returned(row, phi, mode[i], trees[RETURNED, k], p)
+        brought = _brought(row, own)
+        total = facts[k, 3] + won * (p.money[MARGIN] * brought - loss)
+        if mode[i] == AUTOMATE:
+            certainty = known(row[_CERTAINTY], 0.0)
+            parts[8, i] = _probability(WRONG, phi, mode[i], _logit(1.0 - certainty), trees[WRONG, k], p)
+            total = facts[k, 3] + _placed(row, parts[8, i], p)
+        for head in (COMPLAINED, UNSUBSCRIBED, SATISFIED):
+            chance = _probability(head, phi, mode[i], _logit(p.rates[head]), trees[head, k], p)
+            if head != SATISFIED:
+                chance *= annoys if acting else 0.0
+            parts[head + 1, i] = chance
+        total -= parts[5, i] * p.money[COMPLAINT] + parts[6, i] * p.money[UNSUBSCRIBE]
+        out[i] = total + parts[7, i] * p.money[PLEASED] - (p.money[CONTACT] if contact[i] else 0.0)
+        parts[0, i] = clipped(facts[k, 0] + won, 0.0, 1.0)
+        parts[1, i], parts[2, i], parts[3, i], parts[4, i] = facts[k, 0], soon, brought, returned
+    return out, parts

@@ -1,0 +1,61 @@
+"""The compiled arithmetic says what the readable one says."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxreco.journey import MODES
+from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
+from cxreco.respond import kernels
+from cxreco.respond.design import SIGNALS
+from cxreco.respond.design import signals as readable_signals
+from cxreco.respond.playbook import Playbook
+from cxreco.respond.value import BASE_SIGNALS, HEADS, base_design
+
+
+def rows(seed: int, n: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    x = rng.exponential(1.0, (n, len(VALUE_FEATURES))) * rng.choice([0.2, 1.0, 30.0], (n, 1))
+    x[rng.random(x.shape) < 0.3] = np.nan
+    for name in ("has_query", "has_item", "on_outbound", "on_search", "on_product", "is_sought"):
+        x[:, VALUE_COLUMN[name]] = rng.random(n) < 0.3
+    for name in ("need", "need_3", "buy", "query_match", "certainty", "return_rate", "topic_share", "repeat_share"):
+        x[:, VALUE_COLUMN[name]] = rng.random(n)
+    return x
+
+
+def test_names_and_sizes_agree() -> None:
+    assert (len(SIGNALS), len(BASE_SIGNALS)) == (kernels.SIGNALS, kernels.BASE_SIGNALS)
+    assert kernels.HEADS == HEADS
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_signals_are_the_same(seed: int) -> None:
+    x = rows(seed, 12)
+    np.testing.assert_allclose(kernels.signals(x, 3.5), readable_signals(x, 3.5), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(kernels.base_signals(x), base_design(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("moments", [1, 4])
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_money_is_the_same_and_does_not_depend_on_the_company(playbook: Playbook, moments: int, seed: int) -> None:
+    model, rng = playbook.value, np.random.default_rng(seed)
+    x = rows(seed, 7 * moments)
+    mode = np.tile([0, 1, 2, 3, 4, 4, 2], moments).astype(np.int16)
+    assert set(mode) == set(range(len(MODES)))
+    hold = np.repeat(np.arange(moments) * 7, 7)
+    contact = (rng.random(mode.size) < 0.4) & (mode > 0)
+    starts, of = np.unique(hold, return_inverse=True)
+    trees = np.zeros((len(HEADS), moments))
+    money, parts = kernels.money(x, mode, contact, hold, (starts, of), trees, model.packed)
+    expected = model.values_of(x, mode, contact, hold)
+    np.testing.assert_allclose(money, expected.money, rtol=1e-9, atol=1e-9)
+    for name, part in zip(kernels.PARTS, parts, strict=True):
+        np.testing.assert_allclose(part, expected.parts[name], rtol=1e-9, atol=1e-9, err_msg=name)
+    alone = kernels.money(
+        x[:7], mode[:7], contact[:7], hold[:7], (starts[:1], of[:7]), trees[:, :1], model.packed
+    )  # fmt: skip
+    assert alone[0].tobytes() == money[:7].tobytes() and alone[1].tobytes() == parts[:, :7].tobytes()
