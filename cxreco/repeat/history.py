@@ -15,6 +15,7 @@ from cxreco.recognise.replay import moments_of, replay
 from cxreco.repeat.attribution import bought_after
 from cxreco.repeat.log import Log
 from cxreco.repeat.origins import Judged
+from cxreco.repeat.soon import Soon
 from cxreco.repeat.value_training import Undisturbed
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES, Candidates
 from cxreco.request.propose import RequestModels, propose
@@ -39,6 +40,25 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Yardstick:
+    """What counts as what at a revisited moment.
+
+    Attributes
+    ----------
+    worth
+        The window, and what orders are worth.
+    soon
+        How soon an order is an answer.
+    shadow_days
+        Within how many days a would-have-been order must be made unprompted to count as right.
+    """
+
+    worth: Worth
+    soon: Soon
+    shadow_days: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revisited:
     """What the revisited moments teach."""
 
@@ -50,11 +70,10 @@ def revisit(
     log: Log,
     training: TrainingLog,
     models: RequestModels,
-    worth: Worth,
+    yardstick: Yardstick,
     *,
     since: int,
     most: int,
-    horizon_days: float,
     seed: int,
 ) -> Revisited:
     """Revisit moments from `since` on whose window is over, at most `most` of them.
@@ -63,9 +82,10 @@ def revisit(
     ----------
     models
         Trained on events before `since`, so that what they foretell is judged on later data.
-    horizon_days
-        Within how many days a would-have-been order must be made unprompted to count as right.
+    yardstick
+        What counts as what.
     """
+    worth, soon = yardstick.worth, yardstick.soon
     past = _sampled(_past(log, since, log.now - worth.order_window, seed), most, seed)
     past = _untouched(log, past, worth.order_window)
     x = np.full((past.at.size, len(VALUE_FEATURES)), np.nan)
@@ -86,13 +106,16 @@ def revisit(
         customer=past.customer, at=past.at, cut=np.zeros_like(past.at), ref=np.zeros(past.at.size, dtype=np.uint64)
     )
     bought = bought_after(log.ticks, judged, window=worth.order_window, margin_share=worth.margin_share)
+    came_soon, margin_soon = soon.bought(log.ticks, judged, past.tick < 0, worth.margin_share)
     undisturbed = Undisturbed(
         x=x[order],
         ordered=(bought.orders[order] > 0).astype(np.float64),
+        soon=came_soon[order],
         margin=bought.margin[order],
+        margin_soon=margin_soon[order],
         at=past.at[order],
     )
-    return Revisited(undisturbed=undisturbed, shadow=_evidence(log, past, would, worth, horizon_days))
+    return Revisited(undisturbed=undisturbed, shadow=_evidence(log, past, would, worth, yardstick.shadow_days))
 
 
 def _past(log: Log, since: int, until: int, seed: int) -> Past:

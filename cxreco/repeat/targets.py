@@ -22,13 +22,13 @@ class Target:
         Its probability of each candidate; sums to 1 within a decision.
     money
         Expected money of each candidate in the window, by its own value model.
-    order
-        Chance of an order in the window, by its own value model.
+    soon
+        Chance of an order soon, by its own value model.
     """
 
     joint: F64
     money: F64
-    order: F64
+    soon: F64
 
 
 def target_of(playbook: Playbook, log: DecisionLog) -> Target:
@@ -41,7 +41,7 @@ def target_of(playbook: Playbook, log: DecisionLog) -> Target:
     ends = np.append(starts[1:], mode.size)
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         joint[start:end] = playbook.policy.distribution(values.over_hold[start:end], mode[start:end]).joint
-    return Target(joint=joint, money=values.money, order=values.parts["order"])
+    return Target(joint=joint, money=values.money, soon=values.parts["order_soon"])
 
 
 def foresight_of(champion: Target, challenger: Target, log: DecisionLog, ordered: F64) -> F64:
@@ -50,11 +50,11 @@ def foresight_of(champion: Target, challenger: Target, log: DecisionLog, ordered
     Parameters
     ----------
     ordered
-        (n,) whether the customer ordered in the window, 0 or 1.
+        (n,) whether the customer ordered soon (see `repeat/soon.py`), 0 or 1.
 
     Orders that the shop places itself are foreseen by another head and count as foreseen alike.
     """
-    before, after = (np.clip(target.order[log.chosen_rows], 1e-4, 1.0 - 1e-4) for target in (champion, challenger))
+    before, after = (np.clip(target.soon[log.chosen_rows], 1e-4, 1.0 - 1e-4) for target in (champion, challenger))
     gain = ordered * np.log(after / before) + (1.0 - ordered) * np.log((1.0 - after) / (1.0 - before))
     automatic = log.decisions["mode"].to_numpy() == MODE_CODE[Mode.AUTOMATE]
     return np.where(automatic, 0.0, gain)

@@ -1,19 +1,25 @@
-"""Fitting the value model: what customers do if nobody acts, from history; the lift of each mode, from answers."""
+"""Fitting the value model: what customers do if nobody acts, from history; the lift of each mode, from answers.
+
+A row of the log tells what one candidate did, and the policy chose it for a reason: what the moment does not explain
+of the answer must not be read as an effect. Hence few coefficients, firm beliefs, and no trees on candidates.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.errors import BadSpec
-from cxreco.journey import MODE_CODE, MODES, Mode
+from cxreco.journey import MODE_CODE, Mode
+from cxreco.repeat.soon import Soon
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
-from cxreco.respond.design import ACTING, Beliefs, pooled
+from cxreco.respond.design import Beliefs, pooled, signals
 from cxreco.respond.head import Head, Prior, logit_of, prior_head
 from cxreco.respond.head_fitting import Rows, Trees, fit_head
-from cxreco.respond.value import BASE_SIGNALS, HEADS, ON_A_PAGE, Basket, ValueModel, base_design
+from cxreco.respond.value import ANYWAY, BASE_SIGNALS, HEADS, ON_A_PAGE, Basket, ValueModel, base_design
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
@@ -21,23 +27,43 @@ I64 = NDArray[np.int64]
 I16 = NDArray[np.int16]
 Bool = NDArray[np.bool_]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
-NO_DESIGN = Prior(mean=np.empty(0), sd=np.empty(0))
+CARRIED: Mapping[str, float] = MappingProxyType({"visit": 0.8, "visit_sd": 0.1, "message": 0.6})
+ANSWERED: tuple[str, ...] = tuple(head for head in HEADS if head not in ANYWAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undisturbed:
-    """Moments at which nobody acted: (n, F) features of their hold row, and what the customer did by themselves."""
+    """Moments at which nobody acted, and what the customer did by themselves, in time order.
+
+    Attributes
+    ----------
+    x
+        (n, F) features of their hold row.
+    ordered, soon
+        (n,) whether they ordered within the window, and soon; 0 or 1.
+    margin, margin_soon
+        (n,) margin bought within the window, and soon.
+    at
+        (n,) microseconds, ascending.
+    """
 
     x: F64
     ordered: F64
+    soon: F64
     margin: F64
+    margin_soon: F64
     at: I64
 
     @classmethod
     def none(cls) -> "Undisturbed":
         """Return no moments."""
-        empty = np.empty(0)
-        return cls(x=np.empty((0, len(VALUE_FEATURES))), ordered=empty, margin=empty, at=np.empty(0, dtype=np.int64))
+        no, x = np.empty(0), np.empty((0, len(VALUE_FEATURES)))
+        return cls(x=x, ordered=no, soon=no, margin=no, margin_soon=no, at=np.empty(0, dtype=np.int64))
+
+    def before(self, at: int) -> "Undisturbed":
+        """Return those before an instant."""
+        known = self.at < at
+        return Undisturbed(**{f.name: getattr(self, f.name)[known] for f in fields(Undisturbed)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +79,13 @@ class Answers:
     contact
         (n,) whether it was a contact.
     outcomes
-        Head name -> (n,) 0 or 1.
+        Head name -> (n,) 0 or 1; of `order` whether an order came soon.
     ripe
         Head name -> (n,) whether that outcome is settled by now.
-    margin
-        (n,) margin bought within the window.
+    ordered, window_over
+        (n,) whether they ordered within the window, and whether it is over.
+    margin, margin_soon
+        (n,) margin bought within the window, and soon.
     at
         (n,) microseconds, ascending.
     """
@@ -68,7 +96,10 @@ class Answers:
     contact: Bool
     outcomes: Mapping[str, F64]
     ripe: Mapping[str, Bool]
+    ordered: F64
+    window_over: Bool
     margin: F64
+    margin_soon: F64
     at: I64
 
     def __len__(self) -> int:
@@ -81,8 +112,10 @@ class ValueSpec:
 
     beliefs: Mapping[str, Beliefs]
     rates: Mapping[str, float]
-    base: Mapping[str, float]
+    anyway: Mapping[str, Mapping[str, float]]
     basket: Mapping[str, float]
+    carried: Mapping[str, float]
+    soon: Soon
     trees: Trees
 
     @classmethod
@@ -93,8 +126,11 @@ class ValueSpec:
             raise BadSpec(f"unknown tables {sorted(unknown)}; known: {', '.join([*HEADS, 'basket', 'trees'])}",
                           where="value.toml")  # fmt: skip
         beliefs, rates = {}, {}
-        for name in (head for head in HEADS if head != "base"):
-            table = dict(spec.get(name, {}))
+        told = dict(spec.get("order", {}))
+        soon = Soon(**{key: float(told.pop(f"{key}_hours")) for key in ("visit", "message") if f"{key}_hours" in told})
+        carried = {key: float(told.pop(f"carried_{key}", usual)) for key, usual in CARRIED.items()}
+        for name in ANSWERED:
+            table = told if name == "order" else dict(spec.get(name, {}))
             rates[name] = float(table.pop("rate", 0.01))
             firm = {key: float(table.pop(key)) for key in ("sd_shared", "sd_mode") if key in table}
             beliefs[name] = Beliefs(by_mode=table, **firm)
@@ -104,8 +140,10 @@ class ValueSpec:
         return cls(
             beliefs=beliefs,
             rates=rates,
-            base=_numbers(spec, "base", {"rate", "sd", *BASE_SIGNALS}),
-            basket=_numbers(spec, "basket", {"pseudo_orders", "sd", *ACTING}),
+            anyway={name: _numbers(spec, name, {"rate", "sd", *BASE_SIGNALS}) for name in ANYWAY},
+            basket=_numbers(spec, "basket", {"pseudo_orders"}),
+            carried=carried,
+            soon=soon,
             trees=Trees(**spec.get("trees", {})),
         )
 
@@ -120,37 +158,52 @@ def fit_value(
     return_rate
         Share of all orders of which something came back.
     """
-    base_rate = _rate(undisturbed.ordered, spec.base.get("rate", 0.1), strength=20.0)
-    base = _fit_base(spec, undisturbed, base_rate)
-    usual = _usual_margin(undisturbed, answers)
-    basket = Basket(usual=usual, pseudo_orders=spec.basket.get("pseudo_orders", 3.0), share=_belief_share(spec))
-    rates = {name: spec.rates[name] for name in ("complained", "unsubscribed", "satisfied")}
-    rates["returned"] = return_rate
+    rates = {name: spec.rates[name] for name in ("complained", "unsubscribed", "satisfied")} | {"returned": return_rate}
+    did = {"base": undisturbed.ordered, "soon": undisturbed.soon}
+    rates |= {name: _rate(did[name], spec.anyway[name].get("rate", 0.1), strength=20.0) for name in ANYWAY}
+    anyway = {name: _fit_anyway(spec, name, undisturbed, did[name], rates[name]) for name in ANYWAY}
+    basket = Basket(
+        usual=_usual_margin(undisturbed, answers), pseudo_orders=spec.basket.get("pseudo_orders", 3.0)
+    )  # fmt: skip
     model = ValueModel(
-        heads={"base": base} | {name: prior_head(_prior(name, spec)) for name in HEADS if name != "base"},
-        basket=basket, worth=worth, base_rate=base_rate, rates=rates,
+        heads=anyway | {name: prior_head(_prior(name, spec)) for name in ANSWERED},
+        basket=basket, carried=_fit_carried(spec, basket, undisturbed, answers), worth=worth, rates=rates,
     )  # fmt: skip
     if len(answers) == 0:
         return model
-    heads = dict(model.heads)
-    for name in (head for head in HEADS if head != "base"):
-        rows = _rows(name, model, answers)
-        heads[name] = fit_head(rows, _prior(name, spec), spec.trees)
-    basket = Basket(usual=usual, pseudo_orders=basket.pseudo_orders, share=_fit_share(spec, basket, answers))
-    return ValueModel(heads=heads, basket=basket, worth=worth, base_rate=base_rate, rates=rates)
+    heads = {name: fit_head(_rows(name, model, answers), _prior(name, spec), spec.trees) for name in ANSWERED}
+    return replace(model, heads=anyway | heads)
 
 
-def _fit_base(spec: ValueSpec, undisturbed: Undisturbed, rate: float) -> Head:
+def _fit_anyway(spec: ValueSpec, name: str, undisturbed: Undisturbed, did: F64, rate: float) -> Head:
     """Fit what customers do by themselves, on history alone: what serving adds is the order head's to learn."""
-    mean = np.array([spec.base.get(signal, 0.0) for signal in BASE_SIGNALS])
-    rows = Rows(
-        x=undisturbed.x,
-        design=base_design(undisturbed.x),
-        offset=np.full(undisturbed.at.size, logit_of(np.array([rate]))[0]),
-        y=undisturbed.ordered,
-        at=undisturbed.at,
-    )
-    return fit_head(rows, Prior(mean=mean, sd=np.full(mean.size, spec.base.get("sd", 0.7))), spec.trees)
+    told = spec.anyway[name]
+    mean = np.array([told.get(signal, 0.0) for signal in BASE_SIGNALS])
+    offset = np.full(undisturbed.at.size, logit_of(np.array([rate]))[0])
+    rows = Rows(x=undisturbed.x, design=base_design(undisturbed.x), offset=offset, y=did, at=undisturbed.at)
+    return fit_head(rows, Prior(mean=mean, sd=np.full(mean.size, told.get("sd", 0.7))), spec.trees)
+
+
+def _fit_carried(spec: ValueSpec, basket: Basket, undisturbed: Undisturbed, answers: Answers) -> tuple[float, float]:
+    """Return the share of an order that came soon which is not missing later in the window, on a page and by message.
+
+    Of a visit, one less what an order takes from the later margin, in usual orders, given what the moment tells: ridge
+    regression towards the belief. Of a message it is believed: those who answer one need something anyway, and the log
+    would take their need for its effect.
+    """
+    over = answers.window_over & (answers.hold_x[:, VALUE_COLUMN["on_outbound"]] == 0.0)
+    alone = undisturbed.x[:, VALUE_COLUMN["on_outbound"]] == 0.0
+    x = np.concatenate([undisturbed.x[alone], answers.hold_x[over]])
+    soon = np.concatenate([undisturbed.soon[alone], answers.outcomes["order"][over] if over.any() else np.empty(0)])
+    margin = np.concatenate([undisturbed.margin[alone], answers.margin[over]])
+    later = (margin - np.concatenate([undisturbed.margin_soon[alone], answers.margin_soon[over]])) / basket.own(x)
+    design = np.column_stack([soon, base_design(x)])
+    precision = np.diag([spec.carried["visit_sd"] ** -2] + [1.0] * len(BASE_SIGNALS))
+    noise = max(float(later.var()), 1e-9) if later.size else 1.0
+    start = np.zeros(len(precision))
+    start[0] = spec.carried["visit"] - 1.0
+    found = np.linalg.solve(design.T @ design / noise + precision, design.T @ later / noise + precision @ start)
+    return float(np.clip(1.0 + found[0], 0.0, 1.0)), spec.carried["message"]
 
 
 def _rows(name: str, model: ValueModel, answers: Answers) -> Rows:
@@ -161,20 +214,20 @@ def _rows(name: str, model: ValueModel, answers: Answers) -> Rows:
     if name == "wrong":
         keep &= answers.mode == AUTOMATE
     if name == "returned":
-        keep &= answers.outcomes["order"] > 0
-    x, mode = answers.x[keep], answers.mode[keep]
-    design = pooled(x, mode)
-    return Rows(x=x, design=design, offset=_offset(name, model, answers, keep), y=answers.outcomes[name][keep],
+        keep &= answers.ordered > 0
+    offset = _offset(name, model, answers, keep)
+    design = pooled(signals(answers.x[keep], model.basket.usual), answers.mode[keep])
+    return Rows(x=answers.hold_x[keep], design=design, offset=offset, y=answers.outcomes[name][keep],
                 at=answers.at[keep])  # fmt: skip
 
 
 def _order_rows(model: ValueModel, answers: Answers) -> Rows:
     """Return what `order` learns from: `hold` too, which is the ground on which the lifts stand."""
     keep = answers.ripe["order"] & (answers.mode != AUTOMATE)
-    x, hold_x, mode = answers.x[keep], answers.hold_x[keep], answers.mode[keep]
-    offset = model.base_logit(hold_x, np.arange(len(hold_x)))
-    design = np.column_stack([base_design(hold_x), pooled(x, mode)])
-    return Rows(x=x, design=design, offset=offset, y=answers.outcomes["order"][keep], at=answers.at[keep])
+    moment, mode = answers.hold_x[keep], answers.mode[keep]
+    design = np.column_stack([base_design(moment), pooled(signals(answers.x[keep], model.basket.usual), mode)])
+    return Rows(x=moment, design=design, offset=model.anyway("soon", moment), y=answers.outcomes["order"][keep],
+                at=answers.at[keep])  # fmt: skip
 
 
 def _prior(name: str, spec: ValueSpec) -> Prior:
@@ -182,7 +235,7 @@ def _prior(name: str, spec: ValueSpec) -> Prior:
     beliefs = spec.beliefs[name].prior()
     if name != "order":
         return beliefs
-    served = np.full(len(BASE_SIGNALS), spec.base.get("sd", 0.7))
+    served = np.full(len(BASE_SIGNALS), spec.anyway["soon"].get("sd", 0.7))
     return Prior(mean=np.concatenate([np.zeros(served.size), beliefs.mean]), sd=np.concatenate([served, beliefs.sd]))
 
 
@@ -194,28 +247,6 @@ def _offset(name: str, model: ValueModel, answers: Answers, keep: Bool) -> F64:
         return logit_of(model.return_rate(x, answers.mode[keep]))
     rate = model.rates[name] * np.where(answers.contact[keep] | (name == "satisfied"), 1.0, ON_A_PAGE)
     return logit_of(rate)
-
-
-def _fit_share(spec: ValueSpec, basket: Basket, answers: Answers) -> F64:
-    """Return by mode how far the offered item moves the basket: ridge regression towards the belief."""
-    share = _belief_share(spec)
-    bought = (answers.outcomes["order"] > 0) & answers.ripe["order"]
-    own, lines = basket.own(answers.x), basket.lines(answers.x)
-    item = answers.x[:, VALUE_COLUMN["item_margin"]] * np.nan_to_num(answers.x[:, VALUE_COLUMN["quantity"]], nan=1.0)
-    firm = spec.basket.get("sd", 0.25) ** -2
-    for code in range(1, len(MODES)):
-        rows = bought & (answers.mode == code) & np.isfinite(item)
-        if code == AUTOMATE or not rows.any():
-            continue
-        apart, gain = item[rows] - (own / lines)[rows], answers.margin[rows] - own[rows]
-        noise = max(float(np.var(gain)), 1e-9)
-        precision = float(apart @ apart) / noise + firm
-        share[code] = np.clip((float(apart @ gain) / noise + firm * share[code]) / precision, 0.0, 1.0)
-    return share
-
-
-def _belief_share(spec: ValueSpec) -> F64:
-    return np.array([float(spec.basket.get(mode, 0.0)) for mode in MODES])
 
 
 def _usual_margin(undisturbed: Undisturbed, answers: Answers) -> float:

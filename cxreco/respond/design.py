@@ -20,7 +20,7 @@ ACTING: tuple[Mode, ...] = MODES[1:]
 
 SIGNALS: tuple[str, ...] = (
     "one",  # the mode itself
-    "sought",  # how surely item 0 is what was asked for, 0 to 1
+    "sought",  # how surely item 0 is what was asked for, 0 to 1; at the till that is what is in the cart
     "not_sought",  # something was asked for, and item 0 is not it
     "need",  # P(item 0 is needed within a week)
     "need_unacted",  # the part of that need which does not act by itself within the window
@@ -33,32 +33,49 @@ SIGNALS: tuple[str, ...] = (
     "outbound",  # the shop opens the conversation
     "cart",  # something is in the cart
     "trust",  # orders the shop placed rightly against wrongly
+    "named",  # something was asked for, and it names one item rather than a shelf: 1 over the equally good answers
+    "sought_named",  # both: the one item that was named comes first
+    "usual",  # what was asked for is what this customer usually buys of it, 0 to 1
+    "sought_usual",  # both: and that comes first
+    "topic",  # share of the slate that is about what was asked for
+    "topic_open",  # the same where a shelf was asked for, not an item
+    "open",  # something was asked for, and it names a shelf
+    "variety",  # categories on the slate, in tens
+    "slate_margin",  # expected margin of the slate, in usual order margins
 )
 WIDTH = len(SIGNALS)
 PSEUDO_ANSWERS = 4.0
 EXPECTED_ACCEPTANCE = 0.2
 
 
-def signals(x: F64) -> F64:
+def signals(x: F64, usual: float) -> F64:
     """Return (n, WIDTH) signals of candidates from their value features; unknown (NaN) counts as the neutral value.
 
     Parameters
     ----------
     x
         (n, len(VALUE_FEATURES)).
+    usual
+        Mean margin of an order over all customers: the measure of money.
     """
 
     def column(name: str, neutral: float = 0.0) -> F64:
-        return np.nan_to_num(x[:, VALUE_COLUMN[name]], nan=neutral, posinf=neutral, neginf=neutral)
+        values = x[:, VALUE_COLUMN[name]]
+        return np.where(np.isfinite(values), values, neutral)
 
     asked = np.maximum(column("has_query"), column("has_item"))
-    sought = np.clip(np.maximum(column("is_sought"), column("query_match")), 0.0, 1.0)
+    sought = np.clip(
+        np.maximum(np.maximum(column("is_sought"), column("query_match")), column("item_in_cart")), 0.0, 1.0
+    )
     buy = np.clip(column("buy", 0.02), 0.001, 0.999)
     slate = np.clip(column("slate_buy"), 0.0, 1.0)
     expected = EXPECTED_ACCEPTANCE
     answered = (column("mode_accepted_60") + PSEUDO_ANSWERS * expected) / (column("mode_shown_60") + PSEUDO_ANSWERS)
     since_refusal = column("mode_days_since_dismissed", 1e3)
     need = np.clip(column("need"), 0.0, 1.0)
+    named = asked / np.maximum(column("asked_rivals", np.inf), 1.0)
+    habit = asked * np.clip(column("asked_usual"), 0.0, 1.0)
+    topic = asked * np.clip(column("topic_share"), 0.0, 1.0)
     return np.column_stack(
         [
             np.ones(len(x)),
@@ -75,19 +92,36 @@ def signals(x: F64) -> F64:
             column("on_outbound"),
             np.minimum(column("cart_size"), 1.0),
             np.clip(column("trust"), -1.0, 1.0),
+            named,
+            sought * named,
+            habit,
+            sought * habit,
+            topic,
+            topic * (1.0 - named),
+            asked * (1.0 - named),
+            column("slate_categories") / 10.0,
+            np.clip(column("slate_margin") / usual, 0.0, 1.5),
         ]
     )
 
 
-def pooled(x: F64, mode: NDArray[np.int16]) -> F64:
+def pooled(phi: F64, mode: NDArray[np.int16]) -> F64:
     """Return (n, 5 * WIDTH) design: the shared signals, then the same once more for the candidate's own mode.
 
     Rows of `hold` are zero: they are the ground on which the others stand.
+
+    Parameters
+    ----------
+    phi
+        (n, WIDTH) as `signals` gives it.
+    mode
+        (n,) mode codes.
     """
-    phi = signals(x)
-    phi[mode == 0] = 0.0
-    blocks = [phi] + [np.where((mode == code)[:, None], phi, 0.0) for code in range(1, len(MODES))]
-    return np.column_stack(blocks)
+    design = np.zeros((mode.size, len(MODES), WIDTH))
+    acting = np.flatnonzero(mode)
+    design[acting, 0] = phi[acting]
+    design[acting, mode[acting]] = phi[acting]
+    return design.reshape(mode.size, len(MODES) * WIDTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

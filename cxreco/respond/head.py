@@ -1,11 +1,13 @@
 """A head: one calibrated number about what would follow, learned sparingly.
 
-    logit p = offset + design @ theta + trees(x)
+    logit p = offset + design @ theta + trees(moment)
 
 `offset` is what is believed already (a base rate, a replenishment probability, what the customer would do if held);
 `theta` are a few pooled coefficients with declared priors, fitted by maximum a posteriori, so that ten rows move
 them a little and ten thousand move them freely; `trees` is LightGBM boosted from that point on, kept only where it
 predicts later rows better by two standard errors; a last slope and intercept (Platt 1999) are fitted on the later rows.
+Trees see the moment, never the candidate: candidates were chosen by a policy, and flexible learners take its taste for
+an effect. So trees sharpen what everything is measured against, and lifts stay in `theta`.
 
 With no rows at all a head *is* its prior: that is how the apprentice works before any decision was logged.
 """
@@ -19,6 +21,7 @@ from scipy.special import expit, logit
 from cxreco.request.forest import Scorer
 
 F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
 SMALLEST = 1e-4
 
 
@@ -62,21 +65,27 @@ class Head:
     rows: int = 0
     report: dict[str, float] = field(default_factory=dict)
 
-    def logit(self, x: F64, design: F64, offset: F64) -> F64:
-        """Return (n,) calibrated logits."""
+    def logit(self, moment: F64, design: F64, offset: F64, of: I64 | None = None) -> F64:
+        """Return (n,) calibrated logits.
+
+        Parameters
+        ----------
+        moment
+            (m, F) features of the moments, those of their `hold` rows.
+        design, offset
+            (n, d) and (n,).
+        of
+            (n,) which moment each row belongs to; None: one each, in order.
+        """
         raw = offset + design @ self.theta
         if self.trees is not None:
-            raw = raw + self.trees.score(x)
+            score = self.trees.score(moment)
+            raw = raw + (score if of is None else score[of])
         return np.asarray(self.intercept + self.slope * raw, dtype=np.float64)
 
-    def probability(self, x: F64, design: F64, offset: F64) -> F64:
-        """Return (n,) calibrated probabilities."""
-        return np.asarray(expit(self.logit(x, design, offset)), dtype=np.float64)
-
-    def logit_sd(self, design: F64) -> F64:
-        """Return (n,) posterior standard deviation of the pooled part of the logit."""
-        variance: F64 = np.einsum("ij,jk,ik->i", design, self.covariance, design)
-        return np.sqrt(np.maximum(variance, 0.0))
+    def probability(self, moment: F64, design: F64, offset: F64, of: I64 | None = None) -> F64:
+        """Return (n,) calibrated probabilities; see `logit`."""
+        return np.asarray(expit(self.logit(moment, design, offset, of)), dtype=np.float64)
 
 
 def prior_head(prior: Prior) -> Head:

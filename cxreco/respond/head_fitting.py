@@ -54,7 +54,7 @@ class Rows:
     Attributes
     ----------
     x
-        (n, F) features the trees may split on.
+        (n, F) features of the moment, which the trees may split on.
     design
         (n, d) pooled design of the coefficients; d may be 0.
     offset

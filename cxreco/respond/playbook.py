@@ -148,9 +148,9 @@ def _value_out(model: ValueModel) -> dict[str, Any]:
     basket = {"usual": model.basket.usual, "pseudo_orders": model.basket.pseudo_orders}
     return {
         "heads": heads,
-        "basket": basket | {"share": model.basket.share.tolist()},
+        "basket": basket,
+        "carried": list(model.carried),
         "worth": model.worth.to_spec(),
-        "base_rate": model.base_rate,
         "rates": dict(model.rates),
     }
 
@@ -160,9 +160,9 @@ def _value_in(files: Mapping[str, bytes]) -> ValueModel:
     basket = saved["basket"]
     return ValueModel(
         heads={name: _head_in(saved["heads"][name], files.get(f"heads/{name}.txt"), width_of(name)) for name in HEADS},
-        basket=Basket(usual=basket["usual"], pseudo_orders=basket["pseudo_orders"], share=np.array(basket["share"])),
+        basket=Basket(usual=basket["usual"], pseudo_orders=basket["pseudo_orders"]),
+        carried=(saved["carried"][0], saved["carried"][1]),
         worth=Worth.from_spec(saved["worth"]),
-        base_rate=saved["base_rate"],
         rates=saved["rates"],
     )
 

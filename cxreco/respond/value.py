@@ -1,48 +1,58 @@
 """What a candidate is worth, in money: the chance of each outcome times its worth, compared with `hold`.
 
-What the customer would do anyway earns no credit: `base` learns it from moments at which nobody acted, and `order` is
-what serving adds to it: a few coefficients for the moments that are really asked about (shared with `hold`, for they
-are not history's), and the lift of each mode. An order the shop places itself has its own arithmetic: the margin if
-it was right, the cost if it was wrong, less what the customer would have bought of it unprompted.
+What the customer would do anyway earns no credit. `base` and `soon` learn it from moments at which nobody acted: an
+order within the window that decisions are judged by, and one soon (on a page within the visit, after a message within
+the day). `order` is what a candidate does to the order that comes soon. An answer that shows at once is drowned in what
+else is bought within days, so lifts are learned where they show; the share of them that is not merely an order made
+earlier is carried over to the window (a surrogate, as in Athey, Chetty, Imbens and Kang 2019). An order won brings the
+item that was offered. An order the shop places itself has its own arithmetic: the margin if it was right, the cost if
+it was wrong, less what the customer would have bought of it unprompted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from cxreco.journey import MODE_CODE, MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
+from cxreco.respond import kernels
 from cxreco.respond.design import WIDTH, pooled, signals
 from cxreco.respond.head import Head, logit_of
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
 I16 = NDArray[np.int16]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 # On a page that the customer opened, an offer annoys a tenth as often as a contact does.
 ON_A_PAGE = 0.1
-HEADS: tuple[str, ...] = ("base", "order", "returned", "complained", "unsubscribed", "satisfied", "wrong")
-BASE_SIGNALS: tuple[str, ...] = ("one", "outbound", "asked", "cart", "need_top", "order_due")
+# What customers do if nobody acts, within the window and soon; what a candidate does to the latter; what else follows.
+ANYWAY: tuple[str, ...] = ("base", "soon")
+HEADS: tuple[str, ...] = (*ANYWAY, "order", "returned", "complained", "unsubscribed", "satisfied", "wrong")
+BASE_SIGNALS: tuple[str, ...] = (
+    "one", "outbound", "asked", "cart", "need_top", "order_due", "search", "item_page", "knows", "match", "orders_30",
+    "needs_due",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """Money of each candidate, (n,) each; `over_hold` is what counts, `sd` how unsure the learned part is.
+    """Money of each candidate, (n,) each; `over_hold` is what counts.
 
     `parts` are the chances and the euros it was made of, for whoever asks why.
     """
 
     money: F64
     over_hold: F64
-    sd: F64
     parts: Mapping[str, F64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basket:
-    """Expected margin of an order: the customer's own mean, shrunk to everyone's, more for an item that earns more.
+    """Expected margin of an order: the customer's own mean, shrunk to everyone's.
 
     Attributes
     ----------
@@ -50,21 +60,16 @@ class Basket:
         Mean margin of an order over all customers.
     pseudo_orders
         Orders that `usual` counts for.
-    share
-        (5,) by mode: how much of the offered item's margin beyond that of their usual line ends up in the order.
     """
 
     usual: float
     pseudo_orders: float
-    share: F64
 
-    def margin(self, x: F64, mode: I16) -> F64:
-        """Return (n,) expected margin if the customer orders."""
+    def won(self, x: F64) -> F64:
+        """Return (n,) expected margin of an order that the offer won: the offered item in place of a usual line."""
         own = self.own(x)
-        item = np.nan_to_num(x[:, VALUE_COLUMN["item_margin"]]) * _units(x)
-        known = np.isfinite(x[:, VALUE_COLUMN["item_margin"]])
-        beyond = np.where(known, item - own / self.lines(x), 0.0)
-        return np.asarray(np.maximum(own + self.share[mode] * beyond, 0.0), dtype=np.float64)
+        item = x[:, VALUE_COLUMN["item_margin"]] * _units(x)
+        return np.maximum(own + np.nan_to_num(item - own / self.lines(x)), 0.0)
 
     def lines(self, x: F64) -> F64:
         """Return (n,) lines of the customer's usual order, at least 1."""
@@ -88,22 +93,40 @@ class ValueModel:
         One `Head` for each name in `HEADS`.
     basket
         Expected margin of an order.
+    carried
+        Share of an order that came soon because of an offer that is not missing later in the window: on a page, and
+        after a message.
     worth
         What an outcome is worth, in money.
-    base_rate
-        Chance of an order within the window where nothing else is known: the offset of `base`.
     rates
-        Base rates of `returned` (per order), `complained`, `unsubscribed` and `satisfied`.
+        By head, what is expected where nothing else is known: of `base` and `soon` an order, of `returned` something
+        of an order coming back, of the others what their name says.
     """
 
     heads: Mapping[str, Head]
     basket: Basket
+    carried: tuple[float, float]
     worth: Worth
-    base_rate: float
     rates: Mapping[str, float]
+    packed: kernels.Packed = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        worth = self.worth
+        packed = kernels.packed(
+            {name: (head.theta, head.intercept, head.slope) for name, head in self.heads.items()},
+            self.rates,
+            (
+                worth.margin, worth.return_handling, worth.return_price_share, worth.complaint, worth.unsubscribe,
+                worth.satisfied, worth.contact, worth.margin_share,
+            ),
+            (self.basket.usual, self.basket.pseudo_orders),
+            carried=self.carried,
+            on_a_page=ON_A_PAGE,
+        )  # fmt: skip
+        object.__setattr__(self, "packed", packed)
 
     def values(self, candidates: Candidates, contact: NDArray[np.bool_]) -> Values:
-        """Return the money of each candidate.
+        """Return the money of each candidate: `values_of` for one moment, compiled (a test holds the two together).
 
         Parameters
         ----------
@@ -112,9 +135,17 @@ class ValueModel:
         contact
             (n,) whether offering it is a contact, which may annoy.
         """
-        return self.values_of(candidates.x, candidates.mode, contact, np.zeros(len(candidates), dtype=np.int64))
+        hold = np.zeros(len(candidates), dtype=np.int64)
+        trees = np.zeros((len(HEADS), 1))
+        for row, name in enumerate(HEADS):
+            grown = self.heads[name].trees
+            if grown is not None:
+                trees[row] = grown.score(candidates.x[:1])
+        moment = hold[:1], hold
+        money, parts = kernels.money(candidates.x, candidates.mode, contact, hold, moment, trees, self.packed)
+        return Values(money=money, over_hold=money - money[0], parts=dict(zip(kernels.PARTS, parts, strict=True)))
 
-    def values_of(self, x: F64, mode: I16, contact: NDArray[np.bool_], hold: NDArray[np.int64]) -> Values:
+    def values_of(self, x: F64, mode: I16, contact: NDArray[np.bool_], hold: I64) -> Values:
         """Return the money of candidates of many moments at once.
 
         Parameters
@@ -124,81 +155,96 @@ class ValueModel:
         hold
             (n,) row of the `hold` candidate of the same moment.
         """
-        design = pooled(x, mode)
-        served = np.column_stack([base_design(x[hold]), design])
-        p = self.heads["order"].probability(x, served, self.base_logit(x, hold))
-        p_base = p[hold]
-        basket = self.basket.margin(x, mode)
-        returned = self._returned(x, mode, design)
-        money = p * (self.worth.margin * basket - returned * self._line_loss(x))
+        rows, of = np.unique(hold, return_inverse=True)
+        moment = x[rows]
+        design = pooled(signals(x, self.basket.usual), mode)
+        anyway = expit(self.anyway("base", moment))[of]
+        served = np.column_stack([base_design(moment)[of], design])
+        soon = self.heads["order"].probability(moment, served, self.anyway("soon", moment)[of], of)
+        page, message = self.carried
+        won = np.where(moment[:, VALUE_COLUMN["on_outbound"]] > 0.0, message, page)[of] * (soon - soon[hold])
+        own, brought = self.basket.own(x), self.basket.won(x)
+        returned = self.heads["returned"].probability(moment, design, logit_of(self.return_rate(x, mode)), of)
+        loss = returned * self._line_loss(x)
+        at_risk = anyway * (self.worth.margin * own - loss)[hold]
+        money = at_risk + won * (self.worth.margin * brought - loss)
         automatic = mode == AUTOMATE
-        wrong = self._wrong(x, design)
+        wrong = self._wrong(x, moment, design, of)
         if automatic.any():
-            money = np.where(automatic, self._placed(x, wrong, p_base, basket[hold]), money)
+            money = np.where(automatic, self._placed(x, wrong, at_risk), money)
         annoys = np.where(contact, 1.0, ON_A_PAGE)
-        complained = np.where(mode > 0, self._rare("complained", x, design) * annoys, 0.0)
-        unsubscribed = np.where(mode > 0, self._rare("unsubscribed", x, design) * annoys, 0.0)
-        satisfied = self._rare("satisfied", x, design)
+        complained = np.where(mode > 0, self._rare("complained", moment, design, of) * annoys, 0.0)
+        unsubscribed = np.where(mode > 0, self._rare("unsubscribed", moment, design, of) * annoys, 0.0)
+        satisfied = self._rare("satisfied", moment, design, of)
         money = money - complained * self.worth.complaint - unsubscribed * self.worth.unsubscribe
         money = money + satisfied * self.worth.satisfied - contact * self.worth.contact
-        lift = np.column_stack([np.zeros((len(x), len(BASE_SIGNALS))), design])
-        sd = p * (1.0 - p) * basket * self.heads["order"].logit_sd(lift)
         parts = {
-            "order": p, "order_anyway": p_base, "margin": basket, "returned": returned, "complained": complained,
-            "unsubscribed": unsubscribed, "satisfied": satisfied, "wrong": np.where(automatic, wrong, 0.0),
+            "order": np.clip(anyway + won, 0.0, 1.0), "order_anyway": anyway, "order_soon": soon, "margin": brought,
+            "returned": returned, "complained": complained, "unsubscribed": unsubscribed, "satisfied": satisfied,
+            "wrong": np.where(automatic, wrong, 0.0),
         }  # fmt: skip
-        return Values(money=money, over_hold=money - money[hold], sd=np.where(mode == 0, 0.0, sd), parts=parts)
+        return Values(money=money, over_hold=money - money[hold], parts=parts)
 
-    def base_logit(self, x: F64, hold: NDArray[np.int64]) -> F64:
-        """Return (n,) logit of an order within the window if nobody acts, from the hold row of each moment."""
-        rows, back = np.unique(hold, return_inverse=True)
-        offset = np.full(rows.size, logit_of(np.array([self.base_rate]))[0])
-        return self.heads["base"].logit(x[rows], base_design(x[rows]), offset)[back]
+    def anyway(self, head: str, moment: F64) -> F64:
+        """Return (m,) logits of an order if nobody acts: `base` within the window, `soon` soon; from `hold` rows."""
+        offset = np.full(len(moment), logit_of(np.array([self.rates[head]]))[0])
+        return self.heads[head].logit(moment, base_design(moment), offset)
 
     def return_rate(self, x: F64, mode: I16) -> F64:
-        """Return (n,) believed chance that something of the order comes back: all orders', moved by the item's own."""
+        """Return (n,) believed chance that something of the order comes back: the item's own, for one of its lines."""
         usual = self.rates["returned"]
         item = np.nan_to_num(x[:, VALUE_COLUMN["return_rate"]], nan=usual)
-        return np.asarray(usual + self.basket.share[mode] * (item - usual))
-
-    def _returned(self, x: F64, mode: I16, design: F64) -> F64:
-        return self.heads["returned"].probability(x, design, logit_of(self.return_rate(x, mode)))
+        return np.where(mode > 0, usual + (item - usual) / self.basket.lines(x), usual)
 
     def _line_loss(self, x: F64) -> F64:
         """Return (n,) money lost when a usual line of the customer comes back."""
         margin = self.basket.own(x) / self.basket.lines(x)
         return self.worth.margin * margin + self.worth.return_cost(margin / self.worth.margin_share)
 
-    def _wrong(self, x: F64, design: F64) -> F64:
+    def _wrong(self, x: F64, moment: F64, design: F64, of: I64) -> F64:
         certainty = np.nan_to_num(x[:, VALUE_COLUMN["certainty"]])
-        return self.heads["wrong"].probability(x, design, logit_of(1.0 - certainty))
+        return self.heads["wrong"].probability(moment, design, logit_of(1.0 - certainty), of)
 
-    def _rare(self, name: str, x: F64, design: F64) -> F64:
-        offset = np.full(len(x), logit_of(np.array([self.rates[name]]))[0])
-        return self.heads[name].probability(x, design, offset)
+    def _rare(self, name: str, moment: F64, design: F64, of: I64) -> F64:
+        offset = np.full(len(design), logit_of(np.array([self.rates[name]]))[0])
+        return self.heads[name].probability(moment, design, offset, of)
 
-    def _placed(self, x: F64, wrong: F64, p_base: F64, hold_basket: F64) -> F64:
+    def _placed(self, x: F64, wrong: F64, others: F64) -> F64:
         """Return (n,) money of an order the shop places: right and kept, or wrong and paid for."""
         item = self.worth.margin * np.nan_to_num(x[:, VALUE_COLUMN["item_margin"]]) * _units(x)
-        anyway = np.nan_to_num(x[:, VALUE_COLUMN["need_3"]]) * item
-        others = p_base * self.worth.margin * hold_basket
+        unprompted = np.nan_to_num(x[:, VALUE_COLUMN["need_3"]]) * item
         cost = self.worth.return_cost(np.nan_to_num(x[:, VALUE_COLUMN["item_price"]]) * _units(x))
-        return np.asarray(others - anyway + (1.0 - wrong) * item - wrong * cost, dtype=np.float64)
+        return np.asarray(others - unprompted + (1.0 - wrong) * item - wrong * cost, dtype=np.float64)
 
 
 def width_of(head: str) -> int:
     """Return how many coefficients a head has."""
-    pooled_width = WIDTH * len(MODES)
-    return {"base": len(BASE_SIGNALS), "order": len(BASE_SIGNALS) + pooled_width}.get(head, pooled_width)
+    moment, candidate = len(BASE_SIGNALS), WIDTH * len(MODES)
+    return moment if head in ANYWAY else moment + candidate if head == "order" else candidate
 
 
-def base_design(x: F64) -> F64:
-    """Return (n, len(BASE_SIGNALS)) design of the base head."""
-    phi = signals(x)
-    need_top = np.clip(np.nan_to_num(x[:, VALUE_COLUMN["need_top"]]), 0.0, 1.0)
-    due = np.clip(np.nan_to_num(x[:, VALUE_COLUMN["order_due"]]) - 1.0, -1.0, 1.0)
-    asked = np.maximum(np.nan_to_num(x[:, VALUE_COLUMN["has_query"]]), np.nan_to_num(x[:, VALUE_COLUMN["has_item"]]))
-    return np.column_stack([phi[:, 0], phi[:, 11], asked, phi[:, 12], need_top, due])
+def base_design(moment: F64) -> F64:
+    """Return (m, len(BASE_SIGNALS)) design of what is told by the moment alone, from `hold` rows."""
+
+    def known(name: str) -> F64:
+        return np.nan_to_num(moment[:, VALUE_COLUMN[name]])
+
+    return np.column_stack(
+        [
+            np.ones(len(moment)),
+            known("on_outbound"),
+            np.maximum(known("has_query"), known("has_item")),
+            np.minimum(known("cart_size"), 1.0),
+            np.clip(known("need_top"), 0.0, 1.0),
+            np.clip(known("order_due") - 1.0, -1.0, 1.0),
+            known("on_search"),
+            known("on_product"),
+            np.clip(known("repeat_share"), 0.0, 1.0),
+            np.clip(known("query_match_top"), 0.0, 1.0),
+            np.log1p(np.maximum(known("orders_30"), 0.0)),
+            np.clip(known("needs_due"), 0.0, 3.0),
+        ]
+    )
 
 
 def _units(x: F64) -> F64:

@@ -7,18 +7,20 @@ import pytest
 
 from cxreco.journey import DAY
 from cxreco.recognise.layout import Kind
-from cxreco.repeat.history import revisit
+from cxreco.repeat.history import Yardstick, revisit
 from cxreco.repeat.log import published
+from cxreco.repeat.soon import Soon
 from cxreco.request.candidates import VALUE_COLUMN
 from cxreco.respond.worth import Worth
 
 
 @pytest.fixture(scope="module")
 def visited(lived):
-    def run(log, **options):
-        worth = Worth.from_spec(lived.specs["reward"])
-        given = {"since": lived.log.now - 25 * DAY, "most": 150, "horizon_days": 14.0, "seed": 5} | options
-        return revisit(log, published(log, since=given["since"], every_days=7), lived.playbook.request, worth, **given)
+    def run(log, shadow_days=14.0, **options):
+        yardstick = Yardstick(worth=Worth.from_spec(lived.specs["reward"]), soon=Soon(), shadow_days=shadow_days)
+        given = {"since": lived.log.now - 25 * DAY, "most": 150, "seed": 5} | options
+        training = published(log, since=given["since"], every_days=7)
+        return revisit(log, training, lived.playbook.request, yardstick, **given)
 
     return run
 
@@ -32,6 +34,8 @@ def test_moments_lie_between_since_and_the_last_whole_window(lived, visited):
     assert found.x.shape[0] == found.ordered.size == found.margin.size
     assert set(np.unique(found.ordered)) <= {0.0, 1.0}
     assert np.all((found.margin > 0.0) <= (found.ordered > 0.0))
+    assert np.all(found.soon <= found.ordered) and np.all(found.margin_soon <= found.margin + 1e-9)
+    assert 0.0 < found.soon.mean() < found.ordered.mean()
     assert np.isfinite(found.x[:, VALUE_COLUMN["orders"]]).all()
 
 
@@ -61,7 +65,7 @@ def test_customers_on_whom_somebody_acted_are_left_out_while_it_may_work(lived, 
     log = lived.log
     window = Worth.from_spec(lived.specs["reward"]).order_window
     acted = log.ticks[(log.ticks["kind"] == Kind.DECIDED) & (log.ticks["mode"] > 0)]
-    alone = replace(log, ticks=log.ticks[log.ticks["kind"] != Kind.DECIDED])
+    alone = replace(log, ticks=log.ticks[log.ticks["kind"] != Kind.DECIDED], order=None)
     near = acted["at"].min() - window
     with_them, without = (visited(found, most=5_000).undisturbed for found in (log, alone))
     assert (with_them.at >= near).sum() < (without.at >= near).sum()
@@ -69,8 +73,8 @@ def test_customers_on_whom_somebody_acted_are_left_out_while_it_may_work(lived, 
 
 
 def test_no_two_shadow_orders_are_of_one_need_and_all_are_settled(lived, visited):
-    shadow = visited(lived.log, most=2_000, horizon_days=7.0).shadow
+    shadow = visited(lived.log, most=2_000, shadow_days=7.0).shadow
     assert len(shadow.category) == shadow.wrong.size == shadow.gain.size > 0
     assert np.all((shadow.certainty > 0.0) & (shadow.certainty <= 1.0)) and np.all(shadow.loss >= 0.0)
-    patient = visited(lived.log, most=2_000, horizon_days=21.0).shadow
+    patient = visited(lived.log, most=2_000, shadow_days=21.0).shadow
     assert len(patient.category) < len(shadow.category)

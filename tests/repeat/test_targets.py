@@ -22,7 +22,7 @@ def test_it_sums_to_one_in_every_decision_and_knows_its_chances(lived):
     target = target_of(lived.playbook, log)
     assert np.allclose(np.add.reduceat(target.joint, log.starts), 1.0, atol=1e-12)
     assert target.joint.min() >= 0.0 and np.isfinite(target.money).all()
-    assert ((target.order > 0.0) & (target.order < 1.0)).all()
+    assert ((target.soon > 0.0) & (target.soon < 1.0)).all()
 
 
 def test_a_steeper_policy_does_more_of_what_it_values(lived):
@@ -43,7 +43,7 @@ def test_nobody_foresees_better_than_themselves(lived):
     ordered = np.random.default_rng(0).random(len(log.decisions)).round()
     assert not foresight_of(target, target, log, ordered).any()
     sure = replace(
-        target, order=np.where(np.repeat(ordered, np.diff(np.append(log.starts, target.joint.size))) > 0, 0.99, 0.01)
+        target, soon=np.where(np.repeat(ordered, np.diff(np.append(log.starts, target.joint.size))) > 0, 0.99, 0.01)
     )
     gain = foresight_of(target, sure, log, ordered)
     automatic = (log.decisions["mode"] == 4).to_numpy()

@@ -5,7 +5,7 @@ import pytest
 
 from cxreco.errors import BadSpec
 from cxreco.journey import MODES, Mode
-from cxreco.request.candidates import VALUE_FEATURES
+from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
 from cxreco.respond.design import SIGNALS, WIDTH, Beliefs, pooled, signals
 
 
@@ -17,13 +17,13 @@ def rows(n=50, seed=0):
 
 def test_signals_are_finite_whatever_comes_in():
     for x in (rows(), np.full((2, len(VALUE_FEATURES)), np.nan), np.full((2, len(VALUE_FEATURES)), np.inf)):
-        found = signals(x)
+        found = signals(x, 5.0)
         assert found.shape == (len(x), WIDTH) and np.isfinite(found).all()
 
 
 def test_hold_is_zero_and_a_mode_has_the_shared_block_and_its_own():
     x, mode = rows(), np.arange(50, dtype=np.int16) % len(MODES)
-    design = pooled(x, mode).reshape(50, len(MODES), WIDTH)
+    design = pooled(signals(x, 5.0), mode).reshape(50, len(MODES), WIDTH)
     assert not design[mode == 0].any()
     for row in np.flatnonzero(mode):
         assert np.array_equal(design[row, 0], design[row, mode[row]])
@@ -34,7 +34,20 @@ def test_hold_is_zero_and_a_mode_has_the_shared_block_and_its_own():
 def test_a_row_does_not_depend_on_its_neighbours():
     x, mode = rows(), np.arange(50, dtype=np.int16) % len(MODES)
     order = np.random.default_rng(3).permutation(50)
-    assert np.array_equal(pooled(x[order], mode[order]), pooled(x, mode)[order])
+    whole = pooled(signals(x, 5.0), mode)
+    assert np.array_equal(pooled(signals(x[order], 5.0), mode[order]), whole[order])
+
+
+def test_a_wish_that_names_one_item_and_one_that_names_a_shelf_are_told_apart():
+    x = np.full((3, len(VALUE_FEATURES)), np.nan)
+    x[:, VALUE_COLUMN["has_query"]] = [1.0, 1.0, 0.0]
+    x[:, VALUE_COLUMN["asked_rivals"]] = [1.0, 12.0, np.nan]
+    x[:, VALUE_COLUMN["query_match"]] = 0.9
+    x[:, VALUE_COLUMN["topic_share"]] = 1.0
+    named, sought, topic = (signals(x, 5.0)[:, SIGNALS.index(name)] for name in ("named", "sought_named", "topic_open"))
+    assert named.tolist() == pytest.approx([1.0, 1.0 / 12.0, 0.0])
+    assert sought.tolist() == pytest.approx([0.9, 0.9 / 12.0, 0.0])
+    assert topic.tolist() == pytest.approx([0.0, 11.0 / 12.0, 0.0])
 
 
 def test_beliefs_land_where_they_are_named():

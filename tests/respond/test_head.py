@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cxreco.respond.head import Prior, prior_head
+from cxreco.respond.head import Prior
 from cxreco.respond.head_fitting import Rows, Trees, fit_head
 
 PRIOR = Prior(mean=np.array([0.0, 0.5]), sd=np.array([0.5, 0.5]))
@@ -62,6 +62,11 @@ def test_rows_out_of_order_are_refused():
         Rows(x=np.zeros((2, 1)), design=np.zeros((2, 0)), offset=np.zeros(2), y=np.zeros(2), at=np.array([2, 1]))
 
 
-def test_sd_of_the_prior_is_what_was_declared():
-    head = prior_head(PRIOR)
-    assert head.logit_sd(np.array([[1.0, 0.0]]))[0] == pytest.approx(0.5)
+def test_trees_speak_of_the_moment_and_rows_of_one_moment_share_their_word():
+    head = fit_head(rows(4_000, 4, lambda x: 2.0 * np.sin(3 * x[:, 1]) * np.sign(x[:, 2]))[0], PRIOR, Trees())
+    fresh, _ = rows(3, 7)
+    of = np.array([0, 0, 1, 2, 2])
+    design, offset = np.zeros((5, 2)), np.zeros(5)
+    spread = head.logit(fresh.x, design, offset, of)
+    assert np.array_equal(spread, head.logit(fresh.x[of], design, offset))
+    assert spread[0] == spread[1] and len({*spread.tolist()}) == 3

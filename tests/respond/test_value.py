@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from cxreco.edge.specs import load_specs
 from cxreco.journey import DAY, MODE_CODE, MODES, Mode
-from cxreco.repeat.value_training import Answers, Undisturbed, ValueSpec, fit_value
+from cxreco.repeat.value_training import ANSWERED, Answers, Undisturbed, ValueSpec, fit_value
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
-from cxreco.respond.value import HEADS
 from cxreco.respond.worth import Worth
 
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
@@ -38,22 +37,32 @@ def lifted(rng, n):
     x = candidates(rng, n)
     lift = np.array([0.0, *(LIFT[MODES[code]] for code in range(1, AUTOMATE))])
     ordered = (rng.random(n) < 1.0 / (1.0 + np.exp(-(BASE + lift[mode])))).astype(float)
-    never = dict.fromkeys((name for name in HEADS if name != "base"), np.zeros(n))
-    outcomes = never | {"order": ordered}
-    ripe = {name: np.ones(n, dtype=bool) for name in never}
-    hold_x = x.copy()
+    return answers_of(rng, x, mode, ordered, later=np.zeros(n))
+
+
+def answers_of(rng, x, mode, soon, later):
+    """Answers of which only orders are told: `soon` and, on top of them, `later` in the window; 0 or 1."""
+    n = mode.size
+    never = dict.fromkeys(ANSWERED, np.zeros(n))
     return Answers(
-        x=x, hold_x=hold_x, mode=mode, contact=mode == MODE_CODE[Mode.COACH], outcomes=outcomes, ripe=ripe,
-        margin=3.0 * ordered, at=np.arange(n) * DAY // 50,
+        x=x, hold_x=x.copy(), mode=mode, contact=mode == MODE_CODE[Mode.COACH], outcomes=never | {"order": soon},
+        ripe={name: np.ones(n, dtype=bool) for name in never}, ordered=np.maximum(soon, later),
+        window_over=np.ones(n, dtype=bool), margin=3.0 * (soon + later), margin_soon=3.0 * soon,
+        at=np.arange(n) * DAY // 50,
     )  # fmt: skip
+
+
+def loosely(answers):
+    """Return what is learned of beliefs that are held loosely: it is the learning that is tried, not the default."""
+    specs = load_specs()
+    order = specs["value"]["order"] | {"sd_shared": 0.5, "sd_mode": 0.5}
+    spec, worth = ValueSpec.from_spec(specs["value"] | {"order": order}), Worth.from_spec(specs["reward"])
+    return fit_value(spec, worth, Undisturbed.none(), answers, return_rate=0.02)
 
 
 @pytest.fixture(scope="module")
 def learned():
-    answers = lifted(np.random.default_rng(4), 6_000)
-    specs = load_specs()
-    worth = Worth.from_spec(specs["reward"])
-    return fit_value(ValueSpec.from_spec(specs["value"]), worth, Undisturbed.none(), answers, return_rate=0.02)
+    return loosely(lifted(np.random.default_rng(4), 6_000))
 
 
 def offered(n_modes=AUTOMATE):
@@ -69,16 +78,27 @@ def test_the_sign_and_the_order_of_what_modes_are_worth_are_found(learned):
     assert by_mode[Mode.RESPOND] > by_mode[Mode.CURATE] > 0.0 > by_mode[Mode.COACH]
     truth = 1.0 / (1.0 + np.exp(-(BASE + np.array([0.0, 1.0, 0.4, -0.8]))))
     # 1,500 answers a mode tell a chance to about 0.01 (one standard error); the bounds are four of them.
-    assert np.all(np.abs(found.parts["order"] - truth) < 4.0 * np.sqrt(truth * (1.0 - truth) / 1_500))
+    assert np.all(np.abs(found.parts["order_soon"] - truth) < 4.0 * np.sqrt(truth * (1.0 - truth) / 1_500))
 
 
-def test_more_answers_make_it_surer(learned, playbook):
-    x, mode = offered()
-    sure, unsure = (np.diag(model.heads["order"].covariance) for model in (learned, playbook.value))
-    # The beliefs are firm: how much surer depends on how firm, that nothing gets less sure does not.
-    assert np.all(sure <= unsure + 1e-12) and np.any(sure < 0.8 * unsure)
-    args = x, mode, np.zeros(mode.size, dtype=bool), np.zeros(mode.size, dtype=np.int64)
-    assert learned.values_of(*args).sd[0] == 0.0
+def test_more_answers_make_it_surer(learned):
+    few = loosely(lifted(np.random.default_rng(5), 100))
+    sure, unsure = (np.diag(model.heads["order"].covariance) for model in (learned, few))
+    assert np.all(sure <= unsure + 1e-12) and np.any(sure < 0.5 * unsure)
+
+
+def test_what_an_order_takes_from_later_is_learned_and_does_not_count_twice():
+    rng = np.random.default_rng(8)
+    specs, n = load_specs(), 8_000
+    x, mode = candidates(rng, n), rng.integers(0, AUTOMATE, n).astype(np.int16)
+    soon = (rng.random(n) < np.where(mode == 1, 0.5, 0.3)).astype(float)
+    worth, spec = Worth.from_spec(specs["reward"]), ValueSpec.from_spec(specs["value"])
+    # Who ordered soon orders half as often later: of each order won, a quarter is missing later.
+    later = (rng.random(n) < np.where(soon > 0, 0.25, 0.5)).astype(float)
+    for share, orders_later in ((0.75, later), (1.0, rng.integers(0, 2, n).astype(float))):
+        answers = answers_of(rng, x, mode, soon, orders_later)
+        model = fit_value(spec, worth, Undisturbed.none(), answers, return_rate=0.02)
+        assert model.carried == (pytest.approx(share, abs=0.05), spec.carried["message"])
 
 
 MESSY = st.integers(0, 10_000)
