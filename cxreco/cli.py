@@ -190,6 +190,14 @@ def rollback(context: typer.Context) -> None:
     _leave(pipeline.rollback(_settings(context), _console()))
 
 
+@app.command(rich_help_panel=LEARN, epilog="Example: cxreco results")
+def results(context: typer.Context) -> None:
+    """Say what each arm and each mode earned against control, and what learning is worth."""
+    from cxreco.pipelines import results as pipeline
+
+    _leave(pipeline.run(_settings(context), _console()))
+
+
 @app.command(rich_help_panel=SERVE, epilog="Example: cxreco serve --port 8080")
 def serve(
     context: typer.Context,
@@ -227,6 +235,17 @@ def rank(
     from cxreco.pipelines import rank as pipeline
 
     _leave(pipeline.run(_settings(context), customers, k, out, _console()))
+
+
+@app.command(rich_help_panel=SERVE, epilog="Example: cxreco lifetime --out customers.parquet")
+def lifetime(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="Where to write: .parquet, .csv or .jsonl.")],
+) -> None:
+    """Write what each customer is still worth over the next year, and the chance that they are still active."""
+    from cxreco.pipelines import lifetime as pipeline
+
+    _leave(pipeline.run(_settings(context), out, _console()))
 
 
 @app.command(rich_help_panel=SERVE, epilog="Example: cxreco decide moments.jsonl --out decisions.jsonl")
@@ -289,6 +308,7 @@ def forget(
 
 @app.command(rich_help_panel=TRY, epilog="Example: cxreco simulate shop/ --customers 500 --weeks 26")
 def simulate(
+    context: typer.Context,
     out: Annotated[Path, typer.Argument(file_okay=False, help="Folder for items.jsonl and events.jsonl.")],
     customers: Annotated[int, typer.Option(min=1, help="How many customers the shop has.")] = 500,
     weeks: Annotated[int, typer.Option(min=1, help="How many weeks of history.")] = 26,
@@ -297,7 +317,8 @@ def simulate(
     """Write the history of a simulated shop whose truth is known, ready to import."""
     from cxreco.pipelines import simulate as pipeline
 
-    _leave(pipeline.run(out, customers=customers, weeks=weeks, seed=seed, console=_console()))
+    home = (context.find_object(Root) or Root()).home
+    _leave(pipeline.run(out, home=home, customers=customers, weeks=weeks, seed=seed, console=_console()))
 
 
 @app.command(rich_help_panel=TRY, epilog="Example: cxreco demo --data online_retail.csv.gz")

@@ -12,13 +12,13 @@ from cxreco.edge.log_reading import event_of
 from cxreco.edge.settings import Settings
 from cxreco.edge.store import DECISION
 from cxreco.journey import Event, Item
-from cxreco.pipelines.workspace import Workspace, opened
+from cxreco.pipelines.workspace import Workspace, opened, there
 from cxreco.recognise.events import parse_item
 
 
 def run(settings: Settings, console: Console) -> int:
     """Print the findings; 1 for an empty log."""
-    with opened(settings) as workspace:
+    with opened(there(settings)) as workspace:
         if workspace.store.position() == 0:
             console.print("the log is empty: `cxreco import` something first, or `cxreco simulate` a shop")
             return 1

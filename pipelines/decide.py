@@ -18,7 +18,7 @@ from cxreco.edge.settings import Settings
 from cxreco.edge.steps import wait
 from cxreco.errors import BadInput, Conflict
 from cxreco.journey import DAY
-from cxreco.pipelines.workspace import opened, steps
+from cxreco.pipelines.workspace import opened, steps, there
 
 SHOWN = 10
 EVERY = 500
@@ -33,7 +33,7 @@ def run(settings: Settings, moments: Path, out: Path, console: Console) -> int:
         raise BadInput("is the file of moments itself; name another", where="--out")
     bad: list[dict[str, Any]] = []
     decided = 0
-    with opened(settings) as workspace, steps(console) as step:
+    with opened(there(settings)) as workspace, steps(console) as step:
         step("loading the champion")
         engine = serving(Engine(workspace.store, settings, clock=workspace.clock))
         for reason in engine.unready:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib import pyplot
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -20,45 +19,33 @@ from cxreco.edge.champion import CHAMPION
 from cxreco.edge.engine import Engine
 from cxreco.edge.records import Json
 from cxreco.edge.settings import Settings
-from cxreco.edge.sqlite_store import SqliteStore
 from cxreco.edge.steps import wait
+from cxreco.edge.stores import open_store
 from cxreco.errors import BadInput
 from cxreco.journey import DAY, HOUR, Arm, Mode, Moment, Surface
 from cxreco.pipelines import shop_figures as figures
 from cxreco.pipelines.check import findings_of
 from cxreco.pipelines.decide import serving
+from cxreco.pipelines.demo_shop_told import LATER_DAYS, Later, Metrics, lifetimes, replenishment, return_risk
+from cxreco.pipelines.gather import gathered
 from cxreco.pipelines.ingest import imported
-from cxreco.pipelines.pictures import COLOURS
 from cxreco.pipelines.retrain import turned
 from cxreco.pipelines.season import branch, under
-from cxreco.pipelines.shop_figures import F64, HORIZONS, RANKERS, TOP
-from cxreco.pipelines.train import gathered, summary
+from cxreco.pipelines.shop_figures import RANKERS, TOP
+from cxreco.pipelines.train import summary
 from cxreco.pipelines.workspace import Workspace, opened, steps
-from cxreco.recognise.market import Market
 from cxreco.repeat.intervals import spent
 from cxreco.repeat.log import Log, market_at, published
 from cxreco.repeat.promotion import PromotionRules
 from cxreco.repeat.training import TrainingSpec, fit_request
-from cxreco.request.propose import RequestModels, context_of
+from cxreco.request.propose import context_of
 from cxreco.respond.playbook import Playbook
 from cxreco.respond.worth import Worth
 
 SHOP, ASKED = "online-retail", "online-retail-asked"
-LATER_DAYS = 28
 # Samples, said beside each figure: the whole run has minutes.
-ORDERS, CUSTOMERS, ITEMS, RETURNS, REGULARS, ASKS = 2_000, 1_500, 20, 4_000, 200, 30
+ORDERS, REGULARS, ASKS = 2_000, 200, 30
 MOST_VALUE, MOST_ORDERS = 200.0, 4
-Metrics = dict[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
-    """The log, and what could be known of it four weeks before its end."""
-
-    log: Log
-    cut: int
-    market: Market
-    models: RequestModels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +67,18 @@ def run(settings: Settings, data: Path, console: Console) -> int:
     """
     home = settings.home / SHOP
     measured: Metrics = {}
-    with opened(settings.model_copy(update={"home": home})) as workspace:
+    with opened(settings.embedded().model_copy(update={"home": home})) as workspace:
         _import(workspace, data, console)
         console.print(escape("\n".join(findings_of(workspace).lines())), highlight=False)
         with steps(console) as step:
             later = later_of(workspace, gathered(workspace, step), step)
-        picture = home / "pictures" / "reliability.png"
+        pictures = home / "pictures"
+        pictures.mkdir(parents=True, exist_ok=True)
         parts: tuple[tuple[str, Callable[[], Metrics]], ...] = (
             ("the next order", lambda: next_order(later, console)),
-            ("replenishment", lambda: replenishment(later, picture, console)),
-            ("return risk", lambda: return_risk(workspace, later.log, console)),
+            ("replenishment", lambda: replenishment(later, pictures, console)),
+            ("return risk", lambda: return_risk(workspace, later.log, pictures, console)),
+            ("lifetimes", lambda: lifetimes(workspace, later, console)),
             ("the evidence that is needed", lambda: evidence(workspace, later.log, console)),
         )
         failed: list[str] = []
@@ -100,14 +89,14 @@ def run(settings: Settings, data: Path, console: Console) -> int:
         with steps(console) as step:
             turn = turned(workspace, step)
             step("logging the figures")
-            _keep(workspace, turn.trial.version, measured, picture)
+            _keep(workspace, turn.trial.version, measured, pictures)
         console.print(escape(summary(turn.trial, turn.playbook)), highlight=False)
         if turn.judgement is not None:
             console.print(escape(turn.judgement.words(workspace.settings.currency)), highlight=False)
         console.print(_policy_said(workspace, turn.playbook), highlight=False)
     if not _tried("decisions", lambda: _decisions(settings, home, console), measured, console):
         failed.append("decisions")
-    console.print(f"pictures   {escape(str(picture))}", highlight=False)
+    console.print(f"pictures   {escape(str(pictures))}", highlight=False)
     for name, command in (("MLflow", "ui"), ("the API", "serve     then open http://127.0.0.1:8080/docs")):
         console.print(f"{name:<11}cxreco --home {escape(str(home))} {command}", highlight=False)
     return 1 if failed else 0
@@ -186,59 +175,6 @@ def next_order(later: Later, console: Console) -> Metrics:
     return metrics
 
 
-def replenishment(later: Later, picture: Path, console: Console) -> Metrics:
-    """Print and draw how the foretold chances of buying an item again held, and how far off the foretold day was."""
-    found = figures.needs(later.models.need, later.log, later.market, later.cut, customers=CUSTOMERS, items=ITEMS)
-    tables = [figures.reliability(found.chance[:, place], found.days <= days) for place, days in enumerate(HORIZONS)]
-    console.print(
-        f"Will an item bought before be bought again within so many days? {found.days.size:,} pairs of customer and\n"
-        f"item at the cut, of at most {CUSTOMERS:,} customers and {ITEMS} items each, by deciles of what was foretold",
-        highlight=False,
-    )
-    table = Table()
-    for days in HORIZONS:
-        table.add_column(f"{days:.0f} days: foretold", justify="right")
-        table.add_column("happened", justify="right")
-    for rows in zip(*tables, strict=True):
-        table.add_row(*(f"{share:.2%}" for row in rows for share in row[:2]))
-    console.print(table)
-    error = [figures.calibration_error(rows) for rows in tables]
-    came = int((np.isfinite(found.days) & np.isfinite(found.mean_gap)).sum())
-    missed = figures.timing(found)
-    console.print(
-        f"mean distance of foretold from happened: {error[0]:.2%} within 7 days, {error[1]:.2%} within 28\n"
-        f"timing error, median days off, of {came:,} purchases that came within 28 days of items bought twice or more\n"
-        "  (all told that it comes within 28 days): "
-        + ", ".join(f"{name} {days:.1f}" for name, days in missed.items()),
-        highlight=False,
-    )
-    _draw(tables, picture)
-    return {
-        "shop.need.calibration_error_7": error[0],
-        "shop.need.calibration_error_28": error[1],
-        **{f"shop.need.days_off.{name.replace(' ', '_')}": days for name, days in missed.items()},
-    }
-
-
-def return_risk(workspace: Workspace, log: Log, console: Console) -> Metrics:
-    """Print how well it could be told, before an order, that something of it would come back."""
-    worth = Worth.from_spec(workspace.specs["reward"])
-    until = log.now - worth.harm_window
-    since = until - LATER_DAYS * DAY
-    found = figures.returns(log, worth, since=since, until=until, most=RETURNS)
-    areas = {
-        name: figures.auc_of(score, found.returned, found.customer)
-        for name, score in (("items", found.by_items), ("items and customer", found.by_both))
-    }
-    console.print(
-        f"return risk, AUC over {found.returned.size:,} orders of the latest {LATER_DAYS} days whose "
-        f"{worth.harm_days:.0f} days for returns are over, {found.returned.mean():.1%} of them returned in part: "
-        + ", ".join(f"by {name} {area}" for name, area in areas.items()),
-        highlight=False,
-    )
-    return {f"shop.returns.auc.{name.replace(' ', '_')}": area.value for name, area in areas.items()}
-
-
 def evidence(workspace: Workspace, log: Log, console: Console) -> Metrics:
     """Print how many logged decisions the first off-policy comparison needs."""
     spec = TrainingSpec.from_spec(workspace.specs["training"])
@@ -262,24 +198,10 @@ def evidence(workspace: Workspace, log: Log, console: Console) -> Metrics:
     return {"shop.evidence.decisions_needed": float(found.decisions), "shop.evidence.money_a_moment": found.mean}
 
 
-def _draw(tables: Sequence[F64], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure, axes = pyplot.subplots(figsize=(5.5, 5), layout="constrained")
-    most = max(float(table[:, :2].max()) for table in tables) * 1.05
-    axes.plot([0.0, most], [0.0, most], color="#8a8a8a", linewidth=1)
-    for colour, days, table in zip(COLOURS, HORIZONS, tables, strict=False):
-        axes.plot(table[:, 0], table[:, 1], marker="o", color=colour, label=f"within {days:.0f} days")
-    axes.set(xlabel="foretold", ylabel="happened", title="An item bought before is bought again, by deciles")
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
-
-
-def _keep(workspace: Workspace, version: str, measured: Metrics, picture: Path) -> None:
+def _keep(workspace: Workspace, version: str, measured: Metrics, pictures: Path) -> None:
     """Log the figures to a run of their own, beside the playbook that they speak for."""
     registry = workspace.registry
-    artifacts = {f"pictures/{picture.name}": picture.read_bytes()} if picture.exists() else {}
+    artifacts = {f"pictures/{path.name}": path.read_bytes() for path in sorted(pictures.glob("*.png"))}
     finite = {name: value for name, value in measured.items() if np.isfinite(value)}
     registry.save(registry.load(version), metrics=finite, artifacts=artifacts, run_name="later weeks of a real shop")
 
@@ -287,7 +209,7 @@ def _keep(workspace: Workspace, version: str, measured: Metrics, picture: Path) 
 def _decisions(settings: Settings, home: Path, console: Console) -> Metrics:
     """Ask the champion about real customers, in a copy of the workspace: what is said there never happened here."""
     copy = under(settings, branch(home, settings.home / ASKED), Arm.CHAMPION)
-    with closing(SqliteStore(copy.home / "log.db", relaxed=True)) as store:
+    with closing(open_store(copy)) as store:
         latest = max(row.at for rows in store.scan(max(store.position() - 1_000, 0)) for row in rows)
         at = (latest // DAY + 1) * DAY + 10 * HOUR
         with steps(console) as step:

@@ -25,7 +25,7 @@ from cxreco.pipelines.pictures import confusion_picture, curve_picture
 from cxreco.pipelines.retrain import turned
 from cxreco.pipelines.season import Season, branch, under, weekly
 from cxreco.pipelines.simulate import lived, shop_of
-from cxreco.pipelines.workspace import Step, opened, steps
+from cxreco.pipelines.workspace import Plainly, Step, opened, steps
 from cxreco.repeat.intervals import clustered, t_interval
 from cxreco.respond.playbook import Playbook
 from cxreco.world import World, WorldSpec
@@ -36,14 +36,18 @@ HISTORY_WEEKS = 26
 # cancelled in its notice costs it 50 ct, and half a year of 400 customers is too little to prove more. The level is
 # written to the workspace's own copy of the specs, as any shop would.
 MOST_WRONG = 0.35
+# A shop of 400 customers learns its ranking from its latest 3,000 orders: more would take longer than a demo may.
+RANKER_MOMENTS = 3_000
 # The modes as tables call them, in the order of `MODES`.
 SHORT = ("hold", "respond", "curate", "coach", "automatic")
 POLICIES: tuple[tuple[str, Arm], ...] = (
     ("cxreco", Arm.CHAMPION),
+    ("never retrained", Arm.CHAMPION),
     ("hand-written rules", Arm.RULES),
     ("random", Arm.RANDOM),
     ("myopic oracle", Arm.CHAMPION),
 )
+LEARNER, ORACLE = POLICIES[0][0], POLICIES[-1][0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,11 @@ class Result:
         (5, 5) decisions of the engine: best mode by the world's truth down, chosen mode across.
     promotions
         What the gate said each week.
+    worth
+        Policy -> (2, weeks) what its choices were truly worth over hold, and what the best at those moments were.
+    learned
+        (customers, weeks) how much more true worth cxreco's playbook of the day had than that of the first day, at the
+        same moments and among the same candidates.
     """
 
     money: dict[str, F64]
@@ -69,12 +78,14 @@ class Result:
     modes: dict[str, F64]
     confusion: F64
     promotions: list[str]
+    worth: dict[str, F64]
+    learned: F64
 
     @property
     def gap_closed(self) -> float:
         """Share of the gap between random and the oracle that the engine closed."""
         mean = {name: float(table.mean()) for name, table in self.money.items()}
-        return (mean["cxreco"] - mean["random"]) / (mean["myopic oracle"] - mean["random"])
+        return (mean[LEARNER] - mean["random"]) / (mean[ORACLE] - mean["random"])
 
 
 def run(settings: Settings, *, seed: int, console: Console, customers: int = 400, weeks: int = 8) -> int:
@@ -82,12 +93,19 @@ def run(settings: Settings, *, seed: int, console: Console, customers: int = 400
     home = settings.home
     result = measured(settings, seed=seed, console=console, customers=customers, weeks=weeks)
     console.print(takings_table(result, settings.currency))
+    console.print(worth_table(result, settings.currency))
     console.print(conduct_table(result))
     console.print(confusion_table(result))
+    console.print(
+        "retraining: at the same moments and among the same candidates, the playbooks of the day were truly worth "
+        f"{_interval(result.learned, 3)} {settings.currency} per customer-week more than the first day's; by week "
+        + ", ".join(f"{gain:+.3f}" for gain in result.learned.mean(axis=0)),
+        highlight=False,
+    )
     for week, said in enumerate(result.promotions, start=1):
         console.print(f"week {week}: {escape(said)}", highlight=False)
-    for name in ("hand-written rules", "random"):
-        apart = result.money["cxreco"] - result.money[name]
+    for name in ("hand-written rules", "never retrained", "random"):
+        apart = result.money[LEARNER] - result.money[name]
         half = apart.shape[1] // 2
         console.print(
             f"cxreco less {name}, the same customers: {_interval(apart)} {settings.currency} per customer-week; "
@@ -127,10 +145,12 @@ def measured(settings: Settings, *, seed: int, console: Console, customers: int,
             Plan(name=name, arm=arm, home=settings.home, seed=seed, customers=customers, weeks=weeks)
             for name, arm in POLICIES
         ]
+        # Where nobody watches a bar move (a pipe, a file), a line is said each week.
+        plainly = None if console.is_terminal else Plainly(console)
         tasks = {plan.name: progress.add_task(f"{plan.name}: {weeks} weeks", total=weeks * 7) for plan in plans}
         running = [pool.submit(lived_under, plan, told) for plan in plans]
         while not all(each.done() for each in running):
-            _show(progress, tasks, told)
+            _show(progress, tasks, told, plainly)
         seasons = [each.result() for each in running]
     return Result(
         money={plan.name: season.money for plan, season in zip(plans, seasons, strict=True)},
@@ -138,6 +158,8 @@ def measured(settings: Settings, *, seed: int, console: Console, customers: int,
         modes={plan.name: season.confusion.sum(axis=0) for plan, season in zip(plans, seasons, strict=True)},
         confusion=seasons[0].confusion,
         promotions=seasons[0].promotions,
+        worth={plan.name: season.worth / customers for plan, season in zip(plans, seasons, strict=True)},
+        learned=seasons[0].learned,
     )
 
 
@@ -155,19 +177,25 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lived:
-    """What a season came to: (customers, weeks) money, entries by kind, (5, 5) best mode against chosen, verdicts."""
+    """What a season came to.
+
+    (customers, weeks) money, entries by kind, (5, 5) best mode against chosen, verdicts, (2, weeks) true worth of what
+    was chosen and of the best, (customers, weeks) what was learned (see `Result`).
+    """
 
     money: F64
     counts: dict[str, int]
     confusion: F64
     promotions: list[str]
+    worth: F64
+    learned: F64
 
 
 def lived_under(plan: Plan, told: "Queue[tuple[str, int, str]]") -> Lived:
     """Live a season and return what it came to; `told` hears of every day and of every retraining."""
     world = lived(_shop(plan.customers), plan.seed, plan.home / "shop" / plan.name, lambda _: None)
     since = world.now
-    learns = plan.name == POLICIES[0][0]
+    learns = plan.name == LEARNER
     promotions: list[str] = []
     with closing(_season(plan, world)) as season:
         for week in range(plan.weeks):
@@ -180,15 +208,21 @@ def lived_under(plan: Plan, told: "Queue[tuple[str, int, str]]") -> Lived:
         counts=_counted(world, since, since + plan.weeks * 7 * DAY),
         confusion=_confusion(season),
         promotions=promotions,
+        worth=season.open.weekly(plan.weeks),
+        learned=season.open.gained(plan.weeks),
     )
 
 
-def _show(progress: Progress, tasks: dict[str, TaskID], told: "Queue[tuple[str, int, str]]") -> None:
+def _show(
+    progress: Progress, tasks: dict[str, TaskID], told: "Queue[tuple[str, int, str]]", plainly: Plainly | None
+) -> None:
     try:
         name, days, what = told.get(timeout=0.5)
     except Empty:
         return
     progress.update(tasks[name], advance=days, description=f"{name}: {what}")
+    if plainly is not None and days and progress.tasks[tasks[name]].completed % 7 == 0:
+        plainly.say(f"{name}: {what}")
 
 
 def _shop(customers: int) -> WorldSpec:
@@ -198,10 +232,11 @@ def _shop(customers: int) -> WorldSpec:
 def founded(settings: Settings, *, seed: int, console: Console, customers: int) -> Playbook:
     """Let a shop live its history, import it, and train the apprentice on it: the common past of all policies."""
     home = settings.home
-    base = settings.model_copy(update={"home": home / "base", "durability": "relaxed", "salt": f"demo-{seed}"})
+    own = {"home": home / "base", "durability": "relaxed", "salt": f"demo-{seed}"}
+    base = settings.embedded().model_copy(update=own)
     with steps(console) as step:
         world = lived(_shop(customers), seed, home / "shop", step)
-    _allow(base.home)
+    _own_specs(base.home)
     console.print(f"guardrails: orders may be placed where at most {MOST_WRONG:.0%} turn out wrong", highlight=False)
     with opened(base, clock=lambda: world.now) as workspace:
         for kind in ("items", "events"):
@@ -211,14 +246,18 @@ def founded(settings: Settings, *, seed: int, console: Console, customers: int) 
             return turned(workspace, step).playbook
 
 
-def _allow(home: Path) -> None:
-    """Write the shop's own guardrails: its level of wrong orders."""
+def _own_specs(home: Path) -> None:
+    """Write the shop's own specs: its level of wrong orders, and how much its ranker learns from."""
     write_default_specs(home)
-    path = home / "models" / "guardrails.toml"
-    text, count = re.subn(r"^max_wrong_share = .*$", f"max_wrong_share = {MOST_WRONG}", path.read_text(), flags=re.M)
-    if count != 1:
-        raise BadSpec("has no line for max_wrong_share", where=str(path))
-    path.write_text(text)
+    for name, key, value in (
+        ("guardrails", "max_wrong_share", MOST_WRONG),
+        ("training", "ranker_moments", RANKER_MOMENTS),
+    ):
+        path = home / "models" / f"{name}.toml"
+        text, count = re.subn(rf"^{key} = [\d._]+", f"{key} = {value}", path.read_text(), flags=re.M)
+        if count != 1:
+            raise BadSpec(f"has no line for {key}", where=str(path))
+        path.write_text(text)
 
 
 def _season(plan: Plan, world: World) -> Season:
@@ -229,18 +268,20 @@ def _season(plan: Plan, world: World) -> Season:
         champion = workspace.registry.live()
         if champion is None:
             raise NotFound("the shop has no champion: its history taught nothing")
-        season.adopt(workspace.registry.playbook(champion.version), oracle=plan.name == POLICIES[-1][0])
+        season.adopt(workspace.registry.playbook(champion.version), oracle=plan.name == ORACLE)
     return season
 
 
 def _retrained(season: Season, step: Step) -> str:
     with opened(season.settings, clock=lambda: season.world.now) as workspace:
         turn = turned(workspace, step)
-    if turn.promoted:
-        season.adopt(turn.playbook)
+        champion = workspace.registry.live()
+        if champion is not None and (turn.promoted or turn.rolled_back):
+            season.adopt(workspace.registry.playbook(champion.version))
+    harm = f"the champion was rolled back for harm: {turn.rolled_back}; " if turn.rolled_back else ""
     said = "promoted" if turn.promoted else "held back"
     reasons = turn.judgement.verdict.reasons if turn.judgement else ()
-    return f"{said}: {reasons[0] if reasons else 'this log was judged before'}"
+    return f"{harm}{said}: {reasons[0] if reasons else 'this log was judged before'}"
 
 
 def _counted(world: World, since: int, until: int) -> dict[str, int]:
@@ -268,6 +309,18 @@ def takings_table(result: Result, currency: str) -> Table:
     return table
 
 
+def worth_table(result: Result, currency: str) -> Table:
+    """Return the table of what the choices were worth by the world's own expectation: what luck did is left out."""
+    table = Table(title=f"true worth of the choices over hold, {currency} per customer-week (and share of the best)")
+    for heading in ("policy", "all weeks", "first half", "second half"):
+        table.add_column(heading, justify="left" if heading == "policy" else "right")
+    for name, worth in result.worth.items():
+        half = worth.shape[1] // 2
+        parts = (part.mean(axis=1) for part in (worth, worth[:, :half], worth[:, half:]))
+        table.add_row(name, *(f"{got:.2f} ({got / best:.0%})" for got, best in parts))
+    return table
+
+
 def conduct_table(result: Result) -> Table:
     """Return the table of what each policy did: its mix of modes, and the harm that came of it."""
     table = Table(title="what each policy did, and what went wrong")
@@ -291,7 +344,7 @@ def confusion_table(result: Result) -> Table:
     return table
 
 
-def _interval(money: F64) -> str:
+def _interval(money: F64, digits: int = 2) -> str:
     by_customer = money.mean(axis=1)
     low, high = t_interval(clustered(by_customer), 0.95)
-    return f"{by_customer.mean():.2f} ({low:.2f} to {high:.2f})"
+    return f"{by_customer.mean():.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

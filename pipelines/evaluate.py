@@ -10,14 +10,15 @@ from rich.markup import escape
 
 from cxreco.edge.settings import Settings
 from cxreco.errors import NoSupport
-from cxreco.pipelines.train import gathered
+from cxreco.pipelines.gather import gathered
 from cxreco.pipelines.trials import Trial, Trials
-from cxreco.pipelines.workspace import Workspace, opened, steps
+from cxreco.pipelines.workspace import Workspace, opened, steps, there
 from cxreco.repeat.evaluation import Report, evaluate
 from cxreco.repeat.log import Log
 from cxreco.repeat.promotion import Change, PromotionRules, Verdict, judge
 from cxreco.repeat.reward import outcomes_of
 from cxreco.repeat.targets import foresight_of, target_of
+from cxreco.repeat.value_training import ValueSpec
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
@@ -41,13 +42,28 @@ class Judgement:
 
 def run(settings: Settings, console: Console) -> int:
     """Judge the latest challenger and print the verdict."""
-    with opened(settings) as workspace:
+    with opened(there(settings)) as workspace:
+        trial = Trials(settings.home).latest()
+        if settled := already(workspace, trial):
+            console.print(escape(settled), highlight=False, soft_wrap=True)
+            return 0
         with steps(console) as step:
             log = gathered(workspace, step)
             step("estimating what the challenger would have earned")
-            judgement = judged(workspace, log, Trials(settings.home).latest())
-        console.print(escape(judgement.words(settings.currency)), highlight=False)
+            judgement = judged(workspace, log, trial)
+        console.print(escape(judgement.words(settings.currency)), highlight=False, soft_wrap=True)
     return 0
+
+
+def already(workspace: Workspace, trial: Trial) -> str:
+    """Return why there is nothing to judge: the latest challenger is the champion; empty: it is not."""
+    champion = workspace.registry.live()
+    if champion is None or champion.version != trial.version:
+        return ""
+    return (
+        f"{trial.version}, the latest challenger, is the champion already, since {champion.promoted_at}: there is "
+        "nothing to judge. Next: let it serve (`cxreco serve`); then `cxreco retrain` trains one on what was answered"
+    )
 
 
 def judged(workspace: Workspace, log: Log, trial: Trial) -> Judgement:
@@ -95,6 +111,7 @@ def _reports(
         customer=log.code_of(list(frame["customer_id"])),
         worth=Worth.from_spec(workspace.specs["reward"]),
         as_of=log.now,
+        order=log.order,
     )
     shelf = log.catalogue.shelf(log.now)
     items = [log.codes.item_code(item_id) if item_id else -1 for item_id in later.candidates["item_id"]]
@@ -107,7 +124,9 @@ def _reports(
         name: evaluate(later, outcomes.frame, target.joint, name=name, q=q, groups=groups, rules=rules.support)
         for name, target in targets.items()
     }
-    ordered = outcomes.frame["ordered"].to_numpy(np.float64)
+    soon = ValueSpec.from_spec(workspace.specs["value"]).soon
+    customer = log.code_of(list(frame["customer_id"]))
+    ordered, _ = soon.after(frame, log.ticks, customer, Worth.from_spec(workspace.specs["reward"]).margin_share)
     foresight = foresight_of(targets["champion"], targets["challenger"], later, ordered)
     used = np.isin(frame["decision_id"].to_numpy(object).astype(str), reports["champion"].decision_id.astype(str))
     return reports, foresight[used]

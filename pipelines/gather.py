@@ -1,6 +1,6 @@
 """From the workspace's store to the log that learning reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,30 +12,86 @@ from cxreco.edge.log_reading import LogReader
 from cxreco.edge.records import seen_of
 from cxreco.edge.shop import Shop
 from cxreco.edge.store import DECISION, Row, Store
+from cxreco.errors import BadInput
 from cxreco.journey import MODE_CODE, Mode
+from cxreco.pipelines.workspace import Step, Workspace
+from cxreco.recognise.codes import ref_of
 from cxreco.recognise.replay import sort_ticks
+from cxreco.recognise.undated import aligned
 from cxreco.repeat.log import Log
 from cxreco.request.candidates import VALUE_FEATURES
 from cxreco.tables import CANDIDATES, DECISIONS, DecisionLog, empty
+
+# Events that may name an order, so that what came back is traced to what was sold.
+NAMING = ("order_completed", "order_cancelled", "order_returned", "complaint_opened", "survey_answered")
 
 
 def gather(store: Store, shop: Shop, *, upto_seq: int | None = None) -> Log:
     """Return everything the store holds up to an arrival, ready to learn from."""
     read = LogReader(store, shop).read(upto_seq)
     ticks = sort_ticks(read.ticks)
+    dated = is_dated(store, ticks)
+    if not dated:
+        ticks, now = aligned(ticks)
+    else:
+        now = int(ticks["at"].max()) + 1 if ticks.size else 0
     searches = store.scan(kinds=["products_searched"], upto_seq=read.position)
     bodies = [(row.seq, orjson.loads(row.body)) for rows in searches for row in rows]
     return Log(
         ticks=ticks,
+        order=orders_of(ticks, (row for rows in store.scan(kinds=NAMING, upto_seq=read.position) for row in rows)),
         customers=read.customers,
         catalogue=shop.catalogue,
         codes=shop.codes,
         decisions=decisions_of(row for rows in store.scan(kinds=[DECISION], upto_seq=read.position) for row in rows),
         # The last arrival that is here: rows that were there already advance the store's counter, and teach nothing.
         position=int(ticks["seq"].max()) if ticks.size else 0,
-        now=int(ticks["at"].max()) + 1 if ticks.size else 0,
+        now=now,
         queries={seq: str(body.get("query") or "") for seq, body in bodies},
+        dated=dated,
     )
+
+
+def gathered(workspace: Workspace, step: Step) -> Log:
+    """Read the workspace's log.
+
+    Raises
+    ------
+    BadInput
+        If it is empty.
+    """
+    step("reading the log")
+    log = gather(workspace.store, workspace.shop)
+    if log.ticks.size == 0:
+        raise BadInput("the log is empty: `cxreco import` something first, or `cxreco simulate` a shop")
+    return log
+
+
+def is_dated(store: Store, ticks: NDArray[np.void]) -> bool:
+    """Return whether the log has dates: places of a sequence lie in 1970, so its latest row speaks for all of them."""
+    if not ticks.size:
+        return True
+    seq = int(ticks["seq"][ticks["at"].argmax()])
+    latest = (row for rows in store.scan(seq - 1, upto_seq=seq) for row in rows)
+    return not any("sequence" in orjson.loads(row.body) for row in latest)
+
+
+def orders_of(ticks: NDArray[np.void], rows: Iterable[Row]) -> NDArray[np.uint64]:
+    """Return (n,) the hash of the order id of each tick, by the arrival of the row that it was made from.
+
+    What came by an alias arrived under another number than the row's own: it keeps 0, and is traced by its item.
+    """
+    ids = ((row.seq, orjson.loads(row.body).get("order_id")) for row in rows)
+    named = sorted((seq, ref_of(str(order_id))) for seq, order_id in ids if order_id)
+    out = np.zeros(ticks.size, dtype=np.uint64)
+    if not named:
+        return out
+    seqs = np.array([seq for seq, _ in named], dtype=np.int64)
+    hashes = np.array([number for _, number in named], dtype=np.uint64)
+    place = np.minimum(np.searchsorted(seqs, ticks["seq"]), seqs.size - 1)
+    found = seqs[place] == ticks["seq"]
+    out[found] = hashes[place[found]]
+    return out
 
 
 def decisions_of(rows: Iterator[Row]) -> DecisionLog:
@@ -49,7 +105,7 @@ def decisions_of(rows: Iterator[Row]) -> DecisionLog:
             continue
         _add_candidates(columns, record, len(decisions))
         decisions.append(_decision(record, row.seq))
-        seen.append(seen_of(row.blob))
+        seen.append(seen_of(row.blob, decisions[-1]["n_admitted"]))
     if not decisions:
         return DecisionLog(
             decisions=empty(DECISIONS), candidates=empty(CANDIDATES), x=np.empty((0, len(VALUE_FEATURES)), np.float32)
@@ -81,6 +137,7 @@ def _decision(record: dict[str, Any], seq: int) -> dict[str, Any]:
         "chosen": record["chosen"],
         "n_admitted": len(record["candidates"]["keys"]),
         "contact": record["contact"],
+        "assigned_arm": record["assigned_arm"],
     }
 
 

@@ -15,7 +15,7 @@ from cxreco.edge.clock import now
 from cxreco.edge.engine import Engine
 from cxreco.edge.explain import explained
 from cxreco.edge.settings import Settings
-from cxreco.edge.sqlite_store import SqliteStore
+from cxreco.edge.stores import is_there, open_states, open_store
 from cxreco.errors import NotFound
 
 SHOWN = 20
@@ -58,7 +58,7 @@ def why(settings: Settings, decision_id: str, console: Console) -> None:
         console.print(escape(line), highlight=False)
     console.print(_admitted(record))
     if told["attributions"]:
-        console.print(_pairs("What its value is made of, in money", told["attributions"]))
+        console.print(_expected(told["attributions"]))
     if told["signals"]:
         console.print(_pairs("What was known of it", told["signals"]))
     console.print(_others(told["why_not"]))
@@ -95,12 +95,13 @@ def forget(settings: Settings, customer_id: str, console: Console) -> None:
 @contextmanager
 def _engine(settings: Settings) -> Iterator[Engine]:
     """Open a workspace that is there; looking at one must not make one."""
-    path = settings.home / "log.db"
-    if not path.is_file():
-        raise NotFound(f"there is no workspace at {settings.home}: import something first, or name another by --home")
-    store = SqliteStore(path)
+    if not is_there(settings):
+        where = "in the database of CXRECO_DATABASE_URL" if settings.database_url else f"at {settings.home}"
+        raise NotFound(f"there is no workspace {where}: import something first, or name another by --home")
+    store = open_store(settings)
     try:
-        yield Engine(store, settings, clock=now)
+        # The cache of states too: whoever is forgotten must be forgotten there.
+        yield Engine(store, settings, clock=now, cache=open_states(settings, store))
     finally:
         store.close()
 
@@ -124,6 +125,31 @@ def _admitted(record: dict[str, Any]) -> Table:
         table.add_row("*" if row == record["chosen"] else "", escape(key), mode, f"{value:.3f}", f"{joint:.4f}")
     if len(admitted["keys"]) > SHOWN:
         table.caption = f"the likeliest {SHOWN} of {len(admitted['keys'])}"
+    return table
+
+
+# What a decision expects to follow: chances, and what an order would be worth. In the order of the story.
+_EXPECTED = (
+    ("order", "that they order, with this"),
+    ("order_anyway", "that they order, left alone"),
+    ("returned", "that something of the order comes back"),
+    ("complained", "that they complain"),
+    ("unsubscribed", "that they unsubscribe"),
+    ("satisfied", "that they say they are pleased"),
+    ("wrong", "that an order placed for them is wrong"),
+)
+
+
+def _expected(parts: dict[str, float]) -> Table:
+    """Return the chances that a value was made of as chances, and money as money."""
+    table = Table("what", "how much", title="What it expects to follow")
+    said = dict(_EXPECTED)
+    for name in [*said, *(name for name in parts if name not in said)]:
+        if name not in parts or (name == "wrong" and not parts[name]):
+            continue
+        chance = name in said
+        text = f"chance {said[name]}" if chance else f"{name} of an order, in money"
+        table.add_row(escape(text), f"{parts[name]:.2%}" if chance else f"{parts[name]:.2f}")
     return table
 
 

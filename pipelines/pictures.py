@@ -1,10 +1,15 @@
 """Pictures, where people would rather look than read."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from cxreco.journey import MODES
@@ -55,3 +60,129 @@ def confusion_picture(confusion: F64, path: Path) -> None:
             axes.text(column, row, f"{share[row, column]:.0%}", ha="center", va="center", color="w" if dark else "k")
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
+
+
+def attribution_picture(frame: pd.DataFrame, title: str, most: int = 15) -> bytes:
+    """Draw the features that move a model most: how much, and whether more of one raises or lowers the score.
+
+    Parameters
+    ----------
+    frame
+        As `repeat.explanations.attributed` returns it.
+    """
+    top = frame[frame["importance"] > 0.0].head(most).iloc[::-1]
+    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.32 * max(len(top), 1)), layout="constrained")
+    colours = [COLOURS[0] if way > 0.1 else COLOURS[1] if way < -0.1 else COLOURS[2] for way in top["direction"]]
+    axes.barh(top["feature"], top["importance"], color=colours)
+    axes.set(xlabel="mean contribution to the score, whichever way", title=title)
+    names = ("more of it raises the score", "more of it lowers it", "it depends")
+    keys = [Patch(color=colour, label=name) for name, colour in zip(names, COLOURS, strict=False)]
+    axes.legend(handles=keys, frameon=False, loc="lower right", fontsize="small")
+    return _png(figure, axes)
+
+
+def coefficient_picture(frame: pd.DataFrame, title: str) -> bytes:
+    """Draw the coefficients of a head by mode: learned with two standard deviations, and what was believed before.
+
+    Parameters
+    ----------
+    frame
+        As `repeat.explanations.head_coefficients` returns it.
+    """
+    groups = [(str(mode), part.iloc[::-1]) for mode, part in frame.groupby("mode", sort=False)]
+    tallest = max(len(part) for _, part in groups)
+    figure, panels = pyplot.subplots(
+        1, len(groups), figsize=(1.5 + 3.1 * len(groups), 1.2 + 0.3 * tallest), layout="constrained", squeeze=False
+    )
+    for axes, (mode, part) in zip(panels[0], groups, strict=True):
+        axes.axvline(0.0, color=COLOURS[2], linewidth=0.8)
+        axes.errorbar(
+            part["coefficient"], part["signal"], xerr=2.0 * part["sd"], fmt="o", color=COLOURS[0], label="learned"
+        )
+        axes.plot(part["believed"], part["signal"], "|", color=COLOURS[1], markersize=11, label="believed")
+        axes.set(title=mode.replace("_", " "), xlabel="log-odds")
+    panels[0][0].legend(frameon=False, fontsize="small")
+    figure.suptitle(title)
+    return _png(figure, *panels[0])
+
+
+def strongest_picture(frame: pd.DataFrame, title: str, most: int = 15) -> bytes:
+    """Draw the strongest coefficients of a head over all modes (see `coefficient_picture`)."""
+    top = frame.reindex(frame["coefficient"].abs().sort_values(ascending=False).index).head(most).iloc[::-1]
+    names = [f"{mode.replace('_', ' ')}: {signal}" for mode, signal in zip(top["mode"], top["signal"], strict=True)]
+    figure, axes = pyplot.subplots(figsize=(8.5, 1.2 + 0.3 * len(top)), layout="constrained")
+    axes.axvline(0.0, color=COLOURS[2], linewidth=0.8)
+    axes.errorbar(top["coefficient"], names, xerr=2.0 * top["sd"], fmt="o", color=COLOURS[0], label="learned")
+    axes.plot(top["believed"], names, "|", color=COLOURS[1], markersize=11, label="believed")
+    axes.set(title=title, xlabel="log-odds")
+    axes.legend(frameon=False, fontsize="small")
+    return _png(figure, axes)
+
+
+def driver_picture(frame: pd.DataFrame, currency: str, most: int = 8) -> bytes:
+    """Draw what each signal adds to the worth of each mode over hold, in money a decision.
+
+    Parameters
+    ----------
+    frame
+        As `repeat.explanations.mode_drivers` returns it.
+    """
+    groups = [(str(mode), part) for mode, part in frame.groupby("mode", sort=False)]
+    figure, panels = pyplot.subplots(
+        1, len(groups), figsize=(1.5 + 3.4 * len(groups), 3.8), layout="constrained", squeeze=False
+    )
+    for axes, (mode, part) in zip(panels[0], groups, strict=True):
+        top = part.reindex(part["money"].abs().sort_values(ascending=False).index).head(most).iloc[::-1]
+        axes.barh(top["signal"], top["money"], color=[COLOURS[0] if v > 0 else COLOURS[1] for v in top["money"]])
+        axes.axvline(0.0, color=COLOURS[2], linewidth=0.8)
+        axes.set(title=mode.replace("_", " "), xlabel=f"{currency} a decision")
+    figure.suptitle("What makes a mode worth more, or less, than leaving the customer be")
+    return _png(figure, *panels[0])
+
+
+def loop_picture(individual: pd.DataFrame | None, population: pd.DataFrame | None, currency: str) -> bytes:
+    """Draw the repeat loop: what a customer's own history is worth, and what others' answers are worth to the new."""
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    if individual is not None:
+        part = individual[(individual["from_interactions"] >= 0) & np.isfinite(individual["stderr"])]
+        spread = [part["lift"] - part["low"], part["high"] - part["lift"]]
+        left.errorbar(part["bin"], part["lift"], yerr=_drawable(spread), marker="o", color=COLOURS[0], capsize=3)
+    if population is not None:
+        spread = [population["gain"] - population["gain_low"], population["gain_high"] - population["gain"]]
+        right.errorbar(
+            population["size"], population["gain"], yerr=_drawable(spread), marker="o", color=COLOURS[3], capsize=3
+        )
+    for axes, told in ((left, individual), (right, population)):
+        axes.axhline(0.0, color=COLOURS[2], linewidth=0.8)
+        axes.set(ylabel=f"{currency} a decision")
+        if told is None:
+            axes.text(0.5, 0.5, "not enough data yet", ha="center", va="center", transform=axes.transAxes)
+    left.set(title="knowing the customer, against not", xlabel="earlier interactions of the customer")
+    right.set(title="customers never seen before", xlabel="answers of others learned from")
+    return _png(figure, left, right)
+
+
+def interval_picture(frame: pd.DataFrame, name: str, value: str, title: str, currency: str) -> bytes:
+    """Draw values with their intervals, `low` to `high`, a row each."""
+    rows = frame.iloc[::-1]
+    figure, axes = pyplot.subplots(figsize=(8, 1.4 + 0.45 * max(len(rows), 1)), layout="constrained")
+    spread = [rows[value] - rows["low"], rows["high"] - rows[value]]
+    axes.axvline(0.0, color=COLOURS[2], linewidth=0.8)
+    axes.errorbar(rows[value], rows[name], xerr=_drawable(spread), fmt="o", color=COLOURS[0], capsize=3)
+    axes.set(xlabel=currency, title=title)
+    return _png(figure, axes)
+
+
+def _drawable(spread: list[pd.Series]) -> F64:
+    """Return half-widths that can be drawn: an interval without an end is left out."""
+    table = np.array([side.to_numpy(np.float64) for side in spread])
+    return np.where(np.isfinite(table), np.maximum(table, 0.0), 0.0)
+
+
+def _png(figure: Figure, *panels: Axes) -> bytes:
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110)
+    pyplot.close(figure)
+    return out.getvalue()

@@ -5,30 +5,41 @@ from dataclasses import replace
 from rich.console import Console
 from rich.markup import escape
 
-from cxreco.edge.champion import Pointer
+from cxreco.edge.champion import CHALLENGER, CHAMPION, Pointer
 from cxreco.edge.settings import Settings
-from cxreco.pipelines.card import card_of
-from cxreco.pipelines.evaluate import Judgement, judged
-from cxreco.pipelines.train import gathered
+from cxreco.journey import Arm
+from cxreco.pipelines.card import remove_card, restored, write_card
+from cxreco.pipelines.evaluate import Judgement, already, judged
+from cxreco.pipelines.gather import gathered
 from cxreco.pipelines.trials import Trial, Trials
-from cxreco.pipelines.workspace import Workspace, opened, steps
+from cxreco.pipelines.workspace import Workspace, opened, steps, there
 
 
 def run(settings: Settings, console: Console, version: str | None = None) -> int:
     """Judge the challenger and promote it if it may be; a version named is promoted on your word. 1 if held back."""
-    with opened(settings) as workspace:
+    with opened(there(settings)) as workspace:
         trials = Trials(settings.home)
         if version is not None:
             workspace.registry.promote(version)
+            restored(workspace, "it was promoted by name, on somebody's word")
             console.print(f"{escape(version)} is the champion now, on your word")
             return 0
+        trial = trials.latest()
+        if settled := already(workspace, trial):
+            console.print(escape(settled), highlight=False, soft_wrap=True)
+            return 0
+        if trial.rolled_back:
+            console.print(escape(f"{trial.version} was rolled back for harm: {trial.rolled_back}"), highlight=False)
+            console.print(f"`cxreco promote {trial.version}` promotes it all the same, on your word", highlight=False)
+            return 1
         with steps(console) as step:
-            trial = trials.latest()
             log = gathered(workspace, step)
             step("judging the challenger")
             judgement = judged(workspace, log, trial)
-        console.print(escape(judgement.words(settings.currency)), highlight=False)
+        console.print(escape(judgement.words(settings.currency)), highlight=False, soft_wrap=True)
         if not judgement.verdict.promote:
+            if challenged(workspace, trial, judgement):
+                console.print(f"{trial.version} serves the challenger arm meanwhile", highlight=False)
             return 1
         promoted(workspace, trials.latest(), judgement)
         console.print(f"{trial.version} is the champion now", highlight=False)
@@ -44,16 +55,31 @@ def promoted(workspace: Workspace, trial: Trial, judgement: Judgement) -> Pointe
     anchor = trial.version if won or inherited is None else inherited.anchor
     pointer = registry.promote(trial.version)
     trials.keep(replace(trial, promoted=True, anchor=anchor))
-    card = card_of(registry.playbook(trial.version), trial, judgement, workspace.settings.currency)
-    folder = workspace.settings.home / "models"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "champion.md").write_text(card)
+    write_card(workspace, registry.playbook(trial.version), trial, judgement, CHAMPION)
+    _vacated(workspace)
     return pointer
+
+
+def challenged(workspace: Workspace, trial: Trial, judgement: Judgement) -> bool:
+    """Hand the challenger arm to one held back for lack of evidence; vacate it for any other. Tells which it was."""
+    if not workspace.settings.arms.get(Arm.CHALLENGER) or not judgement.verdict.undecided:
+        _vacated(workspace)
+        return False
+    workspace.registry.challenge(trial.version)
+    write_card(workspace, workspace.registry.playbook(trial.version), trial, judgement, CHALLENGER)
+    return True
+
+
+def _vacated(workspace: Workspace) -> None:
+    if workspace.registry.live(CHALLENGER) is not None:
+        workspace.registry.challenge(None)
+    remove_card(workspace, CHALLENGER)
 
 
 def rollback(settings: Settings, console: Console) -> int:
     """Bring the previous champion back; running servers follow within seconds."""
-    with opened(settings) as workspace:
+    with opened(there(settings)) as workspace:
         pointer = workspace.registry.rollback()
+        restored(workspace, f"{pointer.previous} was rolled back by hand")
     console.print(f"{pointer.version} is the champion again; `cxreco rollback` once more undoes this", highlight=False)
     return 0

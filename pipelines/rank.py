@@ -15,9 +15,9 @@ from cxreco.edge.champion import load_playbook
 from cxreco.edge.settings import Settings
 from cxreco.errors import BadInput
 from cxreco.journey import Moment, Surface
-from cxreco.pipelines.train import gathered
+from cxreco.pipelines.gather import gathered
 from cxreco.pipelines.trials import Trials
-from cxreco.pipelines.workspace import Workspace, opened, steps
+from cxreco.pipelines.workspace import Workspace, opened, steps, there
 from cxreco.recognise.market import Market
 from cxreco.recognise.replay import moments_of, replay
 from cxreco.recognise.state import State
@@ -49,7 +49,7 @@ def run(settings: Settings, customers: Path, k: int, out: Path, console: Console
     if out.suffix not in ENDINGS:
         raise BadInput(f"expected a name that ends in {' or '.join(ENDINGS)}", where=str(out))
     asked = customers_in(customers)
-    with opened(settings) as workspace, steps(console) as step:
+    with opened(there(settings)) as workspace, steps(console) as step:
         models, name = _models(workspace)
         log = gathered(workspace, step)
         step("publishing the population")

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,8 @@ from cxreco.edge.champion import CHAMPION
 from cxreco.edge.engine import Engine
 from cxreco.edge.schemas import DecisionIn
 from cxreco.edge.settings import Settings
-from cxreco.edge.sqlite_store import SqliteStore
 from cxreco.edge.steps import wait
+from cxreco.edge.stores import open_store
 from cxreco.journey import DAY, MODES, Arm
 from cxreco.request.candidates import Candidates
 from cxreco.respond.playbook import Playbook
@@ -23,27 +23,65 @@ from cxreco.respond.value import ValueModel, Values
 from cxreco.world import World
 
 F64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
 Row = Mapping[str, Any]
+
+
+class Offered(NamedTuple):
+    """What there was to choose from: candidates, what each is truly worth over hold, and whether it is a contact."""
+
+    candidates: Candidates
+    truth: F64
+    contact: Bool
 
 
 @dataclass(slots=True)
 class Open:
-    """What is being decided: the moment that is open, and the best there was at each one that is past."""
+    """What is being decided: the moment that is open, and of each one that is past, the choice and the best there was.
+
+    `chosen` and `best` are modes, `got` and `most` what they were truly worth over hold, `day` the day of the season.
+    `now` and `first` are what the playbook that decided, and the first one of the season, expect to get of the truth
+    there: the same moment, the same candidates, other probabilities.
+    """
 
     moment: Row | None = None
+    today: int = 0
     chosen: list[int] = field(default_factory=list)
     best: list[int] = field(default_factory=list)
-    regret: list[float] = field(default_factory=list)
-    offered: tuple[Candidates, F64] | None = None
+    got: list[float] = field(default_factory=list)
+    most: list[float] = field(default_factory=list)
+    day: list[int] = field(default_factory=list)
+    customer: list[str] = field(default_factory=list)
+    now: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    offered: Offered | None = None
 
-    def note(self, row: int) -> None:
+    def note(self, row: int, now: Playbook, first: Playbook) -> None:
         """Note which candidate was chosen, and which was the best by the truth."""
-        if self.offered is None:
+        if self.offered is None or self.moment is None:
             return
-        candidates, truth = self.offered
+        candidates, truth, _ = self.offered
         self.chosen.append(int(candidates.mode[row]))
         self.best.append(int(candidates.mode[int(np.argmax(truth))]))
-        self.regret.append(float(truth.max() - truth[row]))
+        self.got.append(float(truth[row]))
+        self.most.append(float(truth.max()))
+        self.day.append(self.today)
+        self.customer.append(str(self.moment["customer_id"]))
+        self.now.append(expected(now, self.offered))
+        self.first.append(self.now[-1] if first is now else expected(first, self.offered))
+
+    def weekly(self, weeks: int) -> F64:
+        """Return (2, weeks) the true worth over hold of what was chosen, and of the best there was, by week."""
+        week = np.array(self.day, dtype=np.int64) // 7
+        return np.array([np.bincount(week, weights=worth, minlength=weeks)[:weeks] for worth in (self.got, self.most)])
+
+    def gained(self, weeks: int) -> F64:
+        """Return (customers, weeks) by how much the playbooks of the day did better than the first, in true worth."""
+        week = np.array(self.day, dtype=np.int64) // 7
+        names, who = np.unique(np.array(self.customer), return_inverse=True)
+        table = np.zeros((names.size, weeks))
+        np.add.at(table, (who, np.minimum(week, weeks - 1)), np.array(self.now) - np.array(self.first))
+        return table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +92,10 @@ class Watching(ValueModel):
     shop_ids: list[str]
     open: Open
 
-    def values(self, candidates: Candidates, contact: NDArray[np.bool_]) -> Values:
+    def values(self, candidates: Candidates, contact: Bool) -> Values:
         """Return the model's own values; the truth of each candidate is noted."""
         if self.open.moment is not None:
-            self.open.offered = candidates, self.truths(candidates)
+            self.open.offered = Offered(candidates, self.truths(candidates), contact)
         # Named in full: a dataclass with slots is made anew, so `super()` without arguments would miss it.
         return ValueModel.values(self, candidates, contact)
 
@@ -72,13 +110,20 @@ class Watching(ValueModel):
 class Knowing(Watching):
     """The oracle: a value model that is the truth."""
 
-    def values(self, candidates: Candidates, contact: NDArray[np.bool_]) -> Values:
+    def values(self, candidates: Candidates, contact: Bool) -> Values:
         """Return what each candidate is truly worth."""
         if self.open.moment is None:
             return ValueModel.values(self, candidates, contact)
         truth = self.truths(candidates)
-        self.open.offered = candidates, truth
-        return Values(money=truth, over_hold=truth, sd=np.zeros_like(truth), parts={})
+        self.open.offered = Offered(candidates, truth, contact)
+        return Values(money=truth, over_hold=truth, parts={})
+
+
+def expected(playbook: Playbook, offered: Offered) -> float:
+    """Return what a playbook's probabilities get of the truth at a moment."""
+    candidates, truth, contact = offered
+    values = ValueModel.values(playbook.value, candidates, contact)
+    return float(playbook.policy.distribution(values.over_hold, candidates.mode).joint @ truth)
 
 
 def as_decision(candidates: Candidates, row: int, item_ids: list[str]) -> dict[str, Any]:
@@ -110,16 +155,18 @@ class Season:
         self.name = name
         self.world = world
         self.settings = settings
-        self.store = SqliteStore(settings.home / "log.db", relaxed=True)
+        self.store = open_store(settings)
         self.engine = Engine(self.store, settings, clock=lambda: self.world.now)
         self.open = Open()
         self.playbook: Playbook | None = None
+        self.first: Playbook | None = None
 
     def adopt(self, playbook: Playbook, *, oracle: bool = False) -> None:
         """Live under a playbook from now on: watched, or, for the oracle, with the truth in place of its values."""
         self.playbook = playbook
+        self.first = self.first or playbook
         model = Knowing if oracle else Watching
-        own = {f.name: getattr(playbook.value, f.name) for f in fields(ValueModel)}
+        own = {f.name: getattr(playbook.value, f.name) for f in fields(ValueModel) if f.init}
         value = model(**own, world=self.world, shop_ids=self.engine.shop.codes.item_ids, open=self.open)
         policy = Policy(gamma=1e9, gamma_most=1e9, floor=0.0) if oracle else playbook.policy
         self.open.moment = None
@@ -137,12 +184,14 @@ class Season:
             self.engine.ingest(events)
             if items:
                 self.engine.put_items(items)
+            self.open.today += 1
             yield decisions
 
     def _decided(self, moment: Row) -> dict[str, Any]:
         self.open.moment, self.open.offered = moment, None
         record = wait(self.engine.deciding(DecisionIn.model_validate(moment).ask(self.world.now, "")))
-        self.open.note(int(record["chosen"]))
+        if self.playbook is not None and self.first is not None:
+            self.open.note(int(record["chosen"]), self.playbook, self.first)
         return record
 
     def close(self) -> None:
@@ -159,8 +208,8 @@ def branch(base: Path, home: Path) -> Path:
 
 
 def under(settings: Settings, home: Path, arm: Arm) -> Settings:
-    """Return the settings of a season in which everybody lives under one arm."""
-    return settings.model_copy(update={"home": home, "arms": {arm: 100.0}, "durability": "relaxed"})
+    """Return the settings of a season in which everybody lives under one arm, in a folder of its own."""
+    return settings.embedded().model_copy(update={"home": home, "arms": {arm: 100.0}, "durability": "relaxed"})
 
 
 def weekly(world: World, since: int, weeks: int) -> F64:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from cxreco.errors import BadInput
 from cxreco.journey import DAY
@@ -21,8 +20,9 @@ from cxreco.recognise.replay import moments_of, replay
 from cxreco.recognise.state import State
 from cxreco.repeat.attribution import bought_after
 from cxreco.repeat.intervals import Clusters, clustered, needed, spent, standard_error
-from cxreco.repeat.log import Log, market_at
-from cxreco.repeat.origins import Judged, consequences_of
+from cxreco.repeat.lifetime import Purchases, fit_activity
+from cxreco.repeat.log import Log
+from cxreco.repeat.origins import Judged
 from cxreco.repeat.promotion import PromotionRules
 from cxreco.request.need import NeedModel
 from cxreco.request.need_features import item_need_features
@@ -40,8 +40,6 @@ RANKERS = (ENGINE, PERSONAL, BOTH, GLOBAL)
 HORIZONS = (7.0, 28.0)
 BINS = 10
 RESAMPLED = 1_000
-# A customer's own returns count as much as those of all customers after so many orders.
-OWN_ORDERS = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +79,11 @@ class Needs:
         (n, len(HORIZONS)) foretold probabilities of the next purchase within each.
     days
         Days to the next purchase; infinite where none came within the longest horizon.
-    foretold, mean_gap, last_gap
-        Days to it, given that it comes within the longest horizon: the model's median, and what the customer's own mean
-        and last gap say (NaN for what was bought once).
+    foretold, mean_gap, last_gap, bg_nbd
+        Days to it, given that it comes within the longest horizon: the model's median, what the customer's own mean and
+        last gap say (NaN for what was bought once), and the median of a BG/NBD of customers and items.
+    bg_nbd_chance
+        As `chance`, by the BG/NBD.
     """
 
     chance: F64
@@ -91,23 +91,17 @@ class Needs:
     foretold: F64
     mean_gap: F64
     last_gap: F64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Returns:
-    """Later orders, (n,): whether something came back, and the risk by the items alone and by items and customer."""
-
-    customer: I64
-    returned: Bool
-    by_items: F64
-    by_both: F64
+    bg_nbd: F64
+    bg_nbd_chance: F64
 
 
 def cut_log(log: Log, at: int) -> Log:
     """Return the log as it stood at an instant; the catalogue knows its own dates."""
     none = np.zeros(len(log.decisions.decisions), dtype=np.bool_)
     before: DecisionLog = log.decisions.take(none)
-    return replace(log, ticks=log.ticks[log.ticks["at"] < at], decisions=before, now=at)
+    kept = log.ticks["at"] < at
+    order = None if log.order is None else log.order[kept]
+    return replace(log, ticks=log.ticks[kept], order=order, decisions=before, now=at)
 
 
 def mean_of(values: F64, seed: int = 7) -> Figure:
@@ -197,7 +191,13 @@ def needs(model: NeedModel, log: Log, market: Market, cut: int, *, customers: in
     if not parts:
         raise BadInput("nobody ordered before the weeks that are foretold: the log is too short to measure on")
     chance, foretold, gaps = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return Needs(chance=chance, days=gaps[:, 0], foretold=foretold, mean_gap=gaps[:, 1], last_gap=gaps[:, 2])
+    bought = Purchases(repeats=gaps[:, 3], last=gaps[:, 4], age=gaps[:, 5])
+    rival = fit_activity(bought)
+    return Needs(
+        chance=chance, days=gaps[:, 0], foretold=foretold, mean_gap=gaps[:, 1], last_gap=gaps[:, 2],
+        bg_nbd=rival.median_within(bought, HORIZONS[-1]),
+        bg_nbd_chance=np.column_stack([rival.within(bought, days) for days in HORIZONS]),
+    )  # fmt: skip
 
 
 def _some(state: State, most: int, rng: np.random.Generator) -> I32:
@@ -206,18 +206,19 @@ def _some(state: State, most: int, rng: np.random.Generator) -> I32:
     return codes if codes.size <= most else np.sort(rng.choice(codes, most, replace=False))
 
 
-def _rhythm(own: NDArray[np.void], item: int, cut: int) -> tuple[float, float, float]:
-    """Return days to the next purchase after `cut`, and when the mean and the last gap put it."""
+def _rhythm(own: NDArray[np.void], item: int, cut: int) -> tuple[float, ...]:
+    """Return days to the next purchase after `cut`, when the mean and the last gap put it, and repeats, last, age."""
     longest = HORIZONS[-1]
     times = np.unique(own["at"][own["item"] == item]) / DAY
     at = cut / DAY
     past, later = times[times < at], times[times >= at]
     days = float(later[0] - at) if later.size and later[0] - at <= longest else np.inf
+    bought = float(past.size - 1), float(past[-1] - past[0]), float(at - past[0])
     if past.size < 2:
-        return days, np.nan, np.nan
+        return days, np.nan, np.nan, *bought
     gap, last = (past[-1] - past[0]) / (past.size - 1), past[-1] - past[-2]
     mean_gap, last_gap = np.clip([past[-1] + gap - at, past[-1] + last - at], 0.0, longest).tolist()
-    return days, mean_gap, last_gap
+    return days, mean_gap, last_gap, *bought
 
 
 def _median_within(model: NeedModel, grid: F64) -> F64:
@@ -243,76 +244,34 @@ def calibration_error(table: F64) -> float:
 
 
 def timing(found: Needs) -> dict[str, float]:
-    """Return the median absolute error in days of each forecast, where there was a gap and the purchase came."""
-    came = np.isfinite(found.days) & np.isfinite(found.mean_gap)
-    errors = {"cxreco": found.foretold, "mean gap": found.mean_gap, "last gap": found.last_gap}
-    if not came.any():
-        return dict.fromkeys(errors, float("nan"))
-    return {name: float(np.median(np.abs(said - found.days)[came])) for name, said in errors.items()}
+    """Return the median absolute error in days of each forecast, where there was a gap and the purchase came.
 
-
-def returns(log: Log, worth: Worth, *, since: int, until: int, most: int, seed: int = 7) -> Returns:
-    """Foretell for orders of [since, until) whether something comes back within the harm window, which must be over.
-
-    The risk by the items is 1 less the product of what the population, published at `since`, says is kept of each; the
-    customer's own returns, as of just before the order and shrunk to everybody's, move its odds.
+    `always 14` says the middle of the longest horizon to everybody: what it takes to be of use.
     """
-    ticks = log.ticks
-    lines = ticks[(ticks["kind"] == Kind.ORDER_LINE) & (ticks["item"] >= 0)]
-    lines = lines[(lines["at"] >= since) & (lines["at"] < until)]
-    _, first, order = np.unique(lines["seq"], return_index=True, return_inverse=True)
-    chosen = np.arange(first.size)
-    if first.size > most:
-        chosen = np.sort(np.random.default_rng(seed).choice(first.size, most, replace=False))
-    rate = market_at(log, since).population.return_rate
-    kept = np.zeros(first.size)
-    np.add.at(kept, order, np.log1p(-np.clip(rate[lines["item"]], 0.0, 1.0 - 1e-9)))
-    by_items = -np.expm1(kept)[chosen]
-    customer, at, seq = (lines[name][first[chosen]].astype(np.int64) for name in ("customer", "at", "seq"))
-    usual = _usual_returns(ticks[ticks["at"] < since])
-    odds = by_items / (1.0 - by_items)
-    for row, state in replay(ticks, moments_of(customer, at - 1)):
-        head = state.head[0]
-        own = (float(head["returned_180"]) + OWN_ORDERS * usual) / (float(head["orders_180"]) + OWN_ORDERS)
-        odds[row] *= own / usual
-    back = _came_back(ticks, worth)
-    returned = np.array([key in back for key in zip(customer.tolist(), at.tolist(), seq.tolist(), strict=True)])
-    return Returns(customer=customer, returned=returned, by_items=by_items, by_both=odds / (1.0 + odds))
+    missed = _missed(found)
+    return {name: float(np.median(days)) if days.size else float("nan") for name, days in missed.items()}
 
 
-def _usual_returns(past: NDArray[np.void]) -> float:
-    """Return the lines that came back for each order."""
-    returned, orders = (int((past["kind"] == kind).sum()) for kind in (Kind.RETURNED, Kind.ORDER))
-    return max(returned, 1) / max(orders, 1)
-
-
-def _came_back(ticks: NDArray[np.void], worth: Worth) -> set[tuple[int, int, int]]:
-    """Return (customer, at, seq) of the orders of which something came back in time."""
-    nobody = np.empty(0, dtype=np.int64)
-    judged = Judged(customer=nobody, at=nobody, cut=nobody, ref=np.empty(0, dtype=np.uint64))
-    window = worth.harm_window
-    found = consequences_of(
-        ticks, judged, pleased=worth.pleased, margin_share=worth.margin_share, harm_window=window
-    )  # fmt: skip
-    hit = (found.kind == Kind.RETURNED) & (found.origin_at >= 0) & (found.at - found.origin_at <= window)
-    columns = (found.customer[hit], found.origin_at[hit], found.origin_seq[hit])
-    return set(zip(*(column.tolist() for column in columns), strict=True))
-
-
-def auc_of(score: F64, outcome: Bool, customer: I64, seed: int = 7, resampled: int = 300) -> Figure:
-    """Return the area under the ROC curve with its bootstrap interval over customers; NaN where all ended alike."""
-    if outcome.all() or not outcome.any():
+def timing_apart(found: Needs, seed: int = 7) -> Figure:
+    """Return by how many days the median error of the engine is above that of the BG/NBD, resampling purchases."""
+    missed = _missed(found)
+    pair = np.stack([missed["cxreco"], missed["BG/NBD"]])
+    if not pair.size:
         return Figure(value=float("nan"), low=float("nan"), high=float("nan"))
-    who, of = np.unique(customer, return_inverse=True)
-    rows_of = np.split(np.argsort(of, kind="stable"), np.cumsum(np.bincount(of))[:-1])
-    rng = np.random.default_rng(seed)
-    areas: list[float] = []
-    for _ in range(resampled):
-        rows = np.concatenate([rows_of[pick] for pick in rng.integers(0, who.size, who.size)])
-        if 0 < outcome[rows].sum() < rows.size:
-            areas.append(float(roc_auc_score(outcome[rows], score[rows])))
-    low, high = np.quantile(areas, (0.025, 0.975))
-    return Figure(value=float(roc_auc_score(outcome, score)), low=float(low), high=float(high))
+    rows = np.random.default_rng(seed).integers(0, pair.shape[1], (RESAMPLED, pair.shape[1]))
+    first, second = np.median(pair[:, rows], axis=2)
+    low, high = np.quantile(first - second, (0.025, 0.975))
+    apart = np.median(pair, axis=1)
+    return Figure(value=float(apart[0] - apart[1]), low=float(low), high=float(high))
+
+
+def _missed(found: Needs) -> dict[str, F64]:
+    came = np.isfinite(found.days) & np.isfinite(found.mean_gap)
+    said = {
+        "cxreco": found.foretold, "mean gap": found.mean_gap, "last gap": found.last_gap, "BG/NBD": found.bg_nbd,
+        "always 14": np.full(found.days.size, HORIZONS[-1] / 2.0),
+    }  # fmt: skip
+    return {name: np.abs(days - found.days)[came] for name, days in said.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

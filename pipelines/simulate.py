@@ -1,5 +1,6 @@
 """Simulate: write the history of a simulated shop whose truth is known, ready to import."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import orjson
 from rich.console import Console
+from rich.markup import escape
 
 from cxreco.journey import MICROS
 from cxreco.pipelines.workspace import Step, steps
@@ -15,12 +17,34 @@ from cxreco.world import WORLDS, World, WorldSpec
 START = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp()) * MICROS
 
 
-def run(out: Path, *, customers: int, weeks: int, seed: int, console: Console, name: str = "staples") -> int:
-    """Write items.jsonl and events.jsonl of a shop that has lived so many weeks without an engine."""
+def run(
+    out: Path,
+    *,
+    customers: int,
+    weeks: int,
+    seed: int,
+    console: Console,
+    home: Path | None = None,
+    name: str = "staples",
+) -> int:
+    """Write items.jsonl and events.jsonl of a shop that has lived so many weeks without an engine.
+
+    Parameters
+    ----------
+    home
+        The workspace that was named, for the commands to come.
+    """
     with steps(console) as step:
         world = lived(shop_of(name, customers=customers, weeks=weeks), seed, out, step)
-    console.print(f"{out / 'items.jsonl'} and {out / 'events.jsonl'} hold {weeks} weeks up to day {world.ground.day}")
-    console.print(f"next: cxreco import items {out / 'items.jsonl'} && cxreco import events {out / 'events.jsonl'}")
+    items, events = (shlex.quote(str(out / f"{kind}.jsonl")) for kind in ("items", "events"))
+    command = "cxreco" if home is None else f"cxreco --home {shlex.quote(str(home))}"
+    lines = (
+        f"{items} and {events} hold {weeks} weeks up to day {world.ground.day}",
+        f"next: {command} import items {items} && {command} import events {events}",
+        f"then: {command} check && {command} retrain && {command} serve",
+    )
+    for line in lines:
+        console.print(escape(line), highlight=False, soft_wrap=True)
     return 0
 
 
@@ -37,8 +61,10 @@ def lived(spec: WorldSpec, seed: int, out: Path, step: Step) -> World:
     step(f"{spec.customers} customers live {spec.history_days // 7} weeks by themselves")
     world = World(spec, seed, START)
     with (out / "events.jsonl").open("wb") as file:
-        for events in world.live_alone(spec.history_days):
+        for day, events in enumerate(world.live_alone(spec.history_days)):
             file.writelines(_lines(events))
+            if day % 7 == 6:
+                step(f"week {day // 7 + 1} of {spec.history_days // 7}")
     with (out / "items.jsonl").open("wb") as file:
         file.writelines(_lines(world.items()))
     return world

@@ -1,40 +1,30 @@
 """Train: from the log to a registered challenger, and its twin that never saw the days it will be judged on."""
 
+import json
+
 from rich.console import Console
 
 from cxreco.edge.settings import Settings
-from cxreco.errors import BadInput
 from cxreco.journey import DAY
-from cxreco.pipelines.gather import gather
-from cxreco.pipelines.trials import Trial, Trials
-from cxreco.pipelines.workspace import Step, Workspace, opened, steps
+from cxreco.pipelines.curves import loop_curves
+from cxreco.pipelines.explanations import explained
+from cxreco.pipelines.gather import gathered
+from cxreco.pipelines.results import results_of
+from cxreco.pipelines.trials import Trial, Trials, flat
+from cxreco.pipelines.workspace import Step, Workspace, opened, steps, there
 from cxreco.repeat.log import Log
+from cxreco.repeat.promotion import PromotionRules
 from cxreco.repeat.training import Lessons, TrainingSpec, fit_playbook, learn, spec_hash
 from cxreco.respond.playbook import Playbook
 
 
 def run(settings: Settings, console: Console) -> int:
     """Train and register a challenger."""
-    with opened(settings) as workspace:
+    with opened(there(settings)) as workspace:
         with steps(console) as step:
             trial, playbook = trained(workspace, gathered(workspace, step), step)
         console.print(summary(trial, playbook), highlight=False)
     return 0
-
-
-def gathered(workspace: Workspace, step: Step) -> Log:
-    """Read the workspace's log.
-
-    Raises
-    ------
-    BadInput
-        If it is empty.
-    """
-    step("reading the log")
-    log = gather(workspace.store, workspace.shop)
-    if log.ticks.size == 0:
-        raise BadInput("the log is empty: `cxreco import` something first, or `cxreco simulate` a shop")
-    return log
 
 
 def trained(workspace: Workspace, log: Log, step: Step) -> tuple[Trial, Playbook]:
@@ -51,13 +41,41 @@ def trained(workspace: Workspace, log: Log, step: Step) -> tuple[Trial, Playbook
     salt = f"{workspace.salt}:{log.position}"
     playbook = fit_playbook(lessons, salt=salt)
     judged = fit_playbook(lessons, salt=salt, until=cut)
+    metrics, artifacts = told(workspace, lessons, (playbook, judged), cut, step)
     step("registering the playbook")
     registry = workspace.registry
     params = {"spec": spec, "position": log.position, "decisions": playbook.decisions, "policy": playbook.name}
-    version = registry.save(playbook.to_files(), metrics=dict(playbook.report), params=params, run_name="train")
+    version = registry.save(
+        playbook.to_files(),
+        metrics={**playbook.report, **metrics},
+        params={**params, **flat(workspace.specs.tables)},
+        artifacts={**artifacts, "specs.json": json.dumps(workspace.specs.tables, indent=1, sort_keys=True).encode()},
+        run_name="train",
+    )
     registry.save(judged.to_files(), params={"twin_of": version}, run_name="train, without the evaluation days")
     trial = Trial(number=0, version=version, judged=judged.version, cut=cut, position=log.position, spec=spec)
     return trials.keep(trial), playbook
+
+
+def told(
+    workspace: Workspace, lessons: Lessons, fitted: tuple[Playbook, Playbook], cut: int, step: Step
+) -> tuple[dict[str, float], dict[str, bytes]]:
+    """Return what a training run tells people, as metrics and artifacts.
+
+    Parameters
+    ----------
+    fitted
+        The playbook, and its twin that never saw what came after `cut`.
+    """
+    currency = workspace.settings.currency
+    step("explaining what drives it")
+    explanations = explained(lessons, fitted[0], currency)
+    step("measuring what the repeat loop is worth")
+    rules = PromotionRules.from_spec(workspace.specs["promotion"])
+    loop = loop_curves(lessons, fitted[1], cut, rules.support)
+    step("comparing arms and modes")
+    results = results_of(workspace, lessons.log)
+    return loop.metrics() | results.metrics(), explanations | loop.artifacts(currency) | results.artifacts(currency)
 
 
 def evaluation_cut(lessons: Lessons, workspace: Workspace) -> int:

@@ -1,7 +1,9 @@
 """Trials: what became of each challenger, one small file each, so that judging goes on where it stopped."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -33,6 +35,8 @@ class Trial:
         The last policy that won as a change, which refreshes are held to as well.
     reasons
         Of the verdict; empty before.
+    rolled_back
+        Why it was rolled back for harm, once live; empty: it was not.
     """
 
     number: int
@@ -45,6 +49,7 @@ class Trial:
     spent: bool = False
     promoted: bool = False
     reasons: tuple[str, ...] = ()
+    rolled_back: str = ""
 
 
 class Trials:
@@ -86,3 +91,17 @@ class Trials:
     def attempts(self) -> int:
         """Return how many judgements of changes were spent so far."""
         return sum(trial.spent for trial in self.all())
+
+
+def flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    """Return nested tables as one, keys joined by dots; a list of tables is told apart by their `id` or place."""
+    found: dict[str, object] = {}
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple) and value and all(isinstance(each, Mapping) for each in value):
+            rows = {str(row.get("id", n)): {k: v for k, v in row.items() if k != "id"} for n, row in enumerate(value)}
+            found |= flat(rows, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

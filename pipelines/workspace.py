@@ -1,11 +1,13 @@
 """A workspace, opened: the settings, the store, the shop, the specs and the registry that pipelines work on."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from cxreco.edge.arms import salt_of
@@ -14,8 +16,9 @@ from cxreco.edge.registry import Registry
 from cxreco.edge.settings import Settings
 from cxreco.edge.shop import Shop
 from cxreco.edge.specs import Specs, load_specs, write_default_specs
-from cxreco.edge.sqlite_store import SqliteStore
 from cxreco.edge.store import Store
+from cxreco.edge.stores import is_there, open_store
+from cxreco.errors import NotFound
 
 Step = Callable[[str], None]
 
@@ -45,7 +48,7 @@ class Workspace:
 def opened(settings: Settings, clock: Callable[[], int] = now) -> Iterator[Workspace]:
     """Open the workspace, making its folder where there is none, and close it again."""
     write_default_specs(settings.home)
-    store = SqliteStore(settings.home / "log.db", relaxed=settings.durability == "relaxed")
+    store = open_store(settings)
     try:
         yield Workspace(
             settings=settings,
@@ -60,7 +63,10 @@ def opened(settings: Settings, clock: Callable[[], int] = now) -> Iterator[Works
 
 @contextmanager
 def steps(console: Console) -> Iterator[Step]:
-    """Show one line a step, with its time, while long work goes on."""
+    """Show one line a step while long work goes on: with its time on a terminal, plain and at once elsewhere."""
+    if not console.is_terminal:
+        yield Plainly(console).say
+        return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         running: list[TaskID] = []
@@ -75,3 +81,37 @@ def steps(console: Console) -> Iterator[Step]:
 
         yield step
         finish()
+
+
+class Plainly:
+    """Says each step on a line of its own, for logs and pipes; of steps that differ in numbers alone, ever fewer."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._shape = ""
+        self._alike = 0
+
+    def say(self, what: str) -> None:
+        """Say what is being done."""
+        shape = re.sub(r"[\d,.]+", "#", what)
+        self._alike = self._alike + 1 if shape == self._shape else 1
+        self._shape = shape
+        # The first, second, fourth, eighth of a kind: a log of millions of rows stays a page.
+        if self._alike & (self._alike - 1) == 0:
+            self._console.print(f"… {escape(what)}", highlight=False, soft_wrap=True)
+
+
+def there(settings: Settings) -> Settings:
+    """Return the settings of a workspace that exists: looking at one must not make one.
+
+    Raises
+    ------
+    NotFound
+        If there is none, with what to do.
+    """
+    if is_there(settings):
+        return settings
+    raise NotFound(
+        f"there is no workspace at {settings.home}: `cxreco import` makes one (`cxreco simulate` gives data to try), "
+        "or name another by --home"
+    )

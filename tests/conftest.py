@@ -1,9 +1,14 @@
 """What all tests share: a clean environment and the real data sets."""
 
+import contextlib
 import os
-from collections.abc import Callable
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
@@ -15,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 CATEGORIES = ("drinks", "dairy", "bakery", "cereal")
 IN_CI = os.environ.get("CI", "").lower() == "true"
+POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
+REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 
 
 # Before LightGBM, matplotlib and MLflow are imported: they read these once.
@@ -53,6 +60,138 @@ def data_file() -> Callable[[str], Path]:
     return find
 
 
+def absent(what: str, error: Exception) -> None:
+    """Skip where a real part is not there, but never in CI."""
+    reason = f"{what} is not there: {error}"
+    if IN_CI:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def make_postgres_url() -> Iterator[Callable[[], str]]:
+    """Return a maker of PostgreSQL URLs, each of an empty schema of its own that goes when the test ends."""
+    import psycopg
+
+    made: list[str] = []
+
+    def make() -> str:
+        schema = f"cxreco_test_{uuid.uuid4().hex}"
+        try:
+            with psycopg.connect(POSTGRES_URL, autocommit=True, connect_timeout=2) as connection:
+                connection.execute(f"CREATE SCHEMA {schema}")
+        except psycopg.Error as error:
+            absent("PostgreSQL", error)
+        made.append(schema)
+        return f"{POSTGRES_URL}?options=-csearch_path%3D{schema}"
+
+    yield make
+    if made:
+        with psycopg.connect(POSTGRES_URL, autocommit=True) as connection:
+            connection.execute("SET client_min_messages = warning")
+            for schema in made:
+                connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture
+def postgres_url(make_postgres_url: Callable[[], str]) -> str:
+    """Return the URL of an empty PostgreSQL schema that goes when the test ends."""
+    return make_postgres_url()
+
+
+@pytest.fixture
+def redis_url() -> str:
+    """Return the URL of a Redis; what a test puts there has a name of its own and is short."""
+    import redis
+
+    try:
+        with redis.Redis.from_url(REDIS_URL, socket_timeout=2) as client:
+            client.ping()
+    except redis.RedisError as error:
+        absent("Redis", error)
+    return REDIS_URL
+
+
+class Line:
+    """A line to a server on this machine that can be cut, held and mended: what a restart looks like from outside."""
+
+    def __init__(self, url: str) -> None:
+        self._target = urlsplit(url)
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._ends: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._port = self._listener.getsockname()[1]
+        self._accept()
+        user = f"{self._target.username}@" if self._target.username else ""
+        self.url = self._target._replace(netloc=f"{user}127.0.0.1:{self._port}").geturl()
+
+    def cut(self) -> None:
+        """Break all connections and refuse new ones."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        """Accept connections again."""
+        self._listener = socket.create_server(("127.0.0.1", self._port))
+        self._accept()
+
+    def hold(self) -> None:
+        """Let nothing through: connections stay, and nobody answers."""
+        self._flowing.clear()
+
+    def let_go(self) -> None:
+        """Let through what was held."""
+        self._flowing.set()
+
+    def close(self) -> None:
+        """Break everything for good."""
+        self._flowing.set()
+        with contextlib.suppress(OSError):
+            self.cut()
+
+    def _accept(self) -> None:
+        threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
+
+    def _serve(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection((self._target.hostname, self._target.port))
+            self._ends += [near, far]
+            for pair in ((near, far), (far, near)):
+                threading.Thread(target=self._pump, args=pair, daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                self._flowing.wait()
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+@pytest.fixture
+def make_line() -> Iterator[Callable[[str], Line]]:
+    """Return a maker of lines to the server that a URL names; `line.url` leads there through the line."""
+    lines: list[Line] = []
+
+    def make(url: str) -> Line:
+        lines.append(Line(url))
+        return lines[-1]
+
+    yield make
+    for line in lines:
+        line.close()
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a fresh workspace folder, which `CXRECO_HOME` names and which is the working directory's neighbour."""
@@ -83,7 +222,8 @@ def playbook() -> "Playbook":
     nobody = Undisturbed.none()
     nothing = Answers(
         x=nobody.x, hold_x=nobody.x, mode=nobody.at.astype("i2"), contact=nobody.at.astype(bool), outcomes={}, ripe={},
-        margin=nobody.margin, at=nobody.at,
+        ordered=nobody.soon, window_over=nobody.at.astype(bool), margin=nobody.margin, margin_soon=nobody.margin,
+        at=nobody.at,
     )  # fmt: skip
     value = fit_value(ValueSpec.from_spec(specs["value"]), worth, nobody, nothing, return_rate=worth.return_rate)
     need = NeedModel.from_spec(specs["need"])

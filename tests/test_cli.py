@@ -11,8 +11,8 @@ from cxreco.cli import app, main
 from cxreco.errors import NotFound
 
 DATA = ["import", "check"]
-LEARN = ["train", "evaluate", "promote", "retrain", "rollback", "estimate"]
-SERVE = ["serve", "ui", "rank", "decide"]
+LEARN = ["train", "evaluate", "promote", "retrain", "rollback", "estimate", "results"]
+SERVE = ["serve", "ui", "rank", "decide", "lifetime"]
 ASK = ["replay", "why", "export", "forget"]
 COMMANDS = [*DATA, *LEARN, *SERVE, *ASK, "simulate", "demo", "bench"]
 
@@ -107,3 +107,37 @@ def test_forgetting_asks_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     assert leave("--version") == 0
     assert capsys.readouterr().out == f"cxreco {cxreco.__version__}\n"
+
+
+READING = (f"rank --customers {__file__} --out next.jsonl", f"decide {__file__} --out answers.jsonl")
+ASKING = ("why D-1", "replay D-1", "export C-1")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["check", "train", "evaluate", "promote", "retrain", "rollback", "results", "ui", *READING, *ASKING],
+    ids=lambda command: command.split()[0],
+)
+def test_looking_at_a_workspace_that_is_not_there_makes_none_and_says_what_to_do(
+    command: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert leave("--home", str(home / "nowhere"), *command.split()) == 1
+    told = capsys.readouterr().err
+    assert "no workspace at" in told and "import" in told and "--home" in told
+    assert not (home / "nowhere").exists()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_simulated_shop_says_what_comes_next_for_the_same_workspace(
+    named: bool, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ("--home", "my shop") if named else ()
+    assert leave(*place, "simulate", "made", "--customers", "3", "--weeks", "3") == 0
+    told = capsys.readouterr().out
+    command = "cxreco --home 'my shop'" if named else "cxreco"
+    assert f"next: {command} import items made/items.jsonl && {command} import events made/events.jsonl" in told
+    assert f"then: {command} check" in told
+    # Not a terminal: what is being done is said as it happens, a line each.
+    weeks = [line for line in told.splitlines() if line.startswith("… week")]
+    assert weeks == ["… week 1 of 3", "… week 2 of 3"]
+    assert told.index("… week 1") < told.index("next:")

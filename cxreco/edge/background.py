@@ -9,6 +9,8 @@ from cxreco.edge.champion import Watcher
 from cxreco.edge.engine import Engine
 
 log = logging.getLogger("cxreco.background")
+# A promotion is looked for this often: five seconds are promised, and reading a playbook takes one or two of them.
+EVERY_S = 1.0
 
 
 class Repeated:
@@ -39,25 +41,36 @@ class Repeated:
 
 
 class Background:
-    """The threads of a server."""
+    """The threads of a server.
 
-    def __init__(self, engine: Engine) -> None:
+    Parameters
+    ----------
+    every_s
+        Seconds between two looks.
+    """
+
+    def __init__(self, engine: Engine, every_s: float = EVERY_S) -> None:
         self._engine = engine
+        self.every_s = every_s
         self._watcher = Watcher(engine.settings.home, engine.adopt, engine.refused)
         self._threads: list[Repeated] = []
 
     def start(self) -> None:
         """Load what is live, then keep looking."""
-        self._watcher.look()
+        self.look()
         self._threads = [
-            Repeated("cxreco-watcher", self._watcher.look, 1.0).start(),
-            Repeated("cxreco-publisher", self.publish_if_due, 1.0).start(),
+            Repeated("cxreco-watcher", self.look, self.every_s).start(),
+            Repeated("cxreco-publisher", self.publish_if_due, self.every_s).start(),
         ]
 
     def stop(self) -> None:
         """Stop the threads."""
         for thread in self._threads:
             thread.stop()
+
+    def look(self) -> None:
+        """Take over what was promoted since; one look is enough."""
+        self._watcher.look()
 
     def publish_if_due(self) -> None:
         """Publish the population statistics of a day that has begun."""

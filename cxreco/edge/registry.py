@@ -4,6 +4,8 @@ Used by pipelines and the command line; serving reads the champion pointer alone
 the registry's aliases follow it, and `reconcile` puts them right after a crash in between.
 """
 
+import logging
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,6 +31,8 @@ MODEL = "cxreco"
 PREVIOUS = "previous"
 FOLDER = "playbook"
 TAG = "cxreco.version"
+# MLflow takes so many metrics or parameters a call, and parameters of so many characters.
+BATCH, LONGEST = 100, 500
 
 
 class Registry:
@@ -47,8 +51,13 @@ class Registry:
     """
 
     def __init__(self, home: Path, clock: Callable[[], int], experiment: str = "cxreco") -> None:
+        # Its bars for every handful of small files would drown what a command says.
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         import mlflow
 
+        # It tells at length how it makes its tables; what goes wrong still comes as an error.
+        for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking", "mlflow.store.model_registry"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         self.home = home
         self._clock = clock
         home.mkdir(parents=True, exist_ok=True)
@@ -85,12 +94,7 @@ class Registry:
         """
         version = version_of(files)
         run = run_id or self._client.create_run(self.experiment_id, run_name=run_name).info.run_id
-        for name, value in (params or {}).items():
-            self._client.log_param(run, name, value)
-        for name, measured in (metrics or {}).items():
-            self._client.log_metric(run, name, float(measured))
-        for name, tag in {**(tags or {}), TAG: version}.items():
-            self._client.set_tag(run, name, tag)
+        self._log(run, metrics or {}, params or {}, {**(tags or {}), TAG: version})
         self._keep(run, {**(artifacts or {})})
         if self._number(version) is None:
             self._keep(run, {f"{FOLDER}/{name}": content for name, content in files.items()})
@@ -99,6 +103,35 @@ class Registry:
         if not run_id:
             self._client.set_terminated(run)
         return version
+
+    def note(
+        self, version: str, *, tags: Mapping[str, str] | None = None, artifacts: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Add to the run in which a playbook was registered.
+
+        Raises
+        ------
+        NotFound
+            If there is no such version.
+        """
+        run = self._run(version)
+        self._log(run, {}, {}, tags or {})
+        self._keep(run, artifacts or {})
+
+    def artifact(self, version: str, path: str) -> bytes | None:
+        """Return a file of the run in which a playbook was registered; None where it has none of that name.
+
+        Raises
+        ------
+        NotFound
+            If there is no such version.
+        """
+        run = self._run(version)
+        folder = path.rpartition("/")[0]
+        if path not in {found.path for found in self._client.list_artifacts(run, folder or None)}:
+            return None
+        with tempfile.TemporaryDirectory() as scratch:
+            return Path(self._client.download_artifacts(run, path, scratch)).read_bytes()
 
     def load(self, version: str) -> dict[str, bytes]:
         """Return the files of a registered playbook.
@@ -110,12 +143,7 @@ class Registry:
         StalePlaybook
             If a byte differs from what was registered.
         """
-        number = self._number(version)
-        if number is None:
-            raise NotFound(
-                f"there is no playbook {version} in the registry; known: {', '.join(self.versions()) or 'none'}"
-            )
-        run = self._client.get_model_version(MODEL, number).run_id
+        run = self._run(version)
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(self._client.download_artifacts(run, FOLDER, scratch))
             files = {
@@ -214,6 +242,32 @@ class Registry:
             return str(found.experiment_id)
         place = (self.home / "mlflow-artifacts").resolve().as_uri()
         return str(self._client.create_experiment(name, artifact_location=place))
+
+    def _run(self, version: str) -> str:
+        """Return the run in which a playbook was registered."""
+        number = self._number(version)
+        if number is None:
+            raise NotFound(
+                f"there is no playbook {version} in the registry; known: {', '.join(self.versions()) or 'none'}"
+            )
+        return str(self._client.get_model_version(MODEL, number).run_id)
+
+    def _log(
+        self, run: str, metrics: Mapping[str, float], params: Mapping[str, object], tags: Mapping[str, str]
+    ) -> None:
+        """Log to a run, many at a time: one by one, a spec would take seconds."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        at = self._clock() // 1_000
+        rows: list[tuple[str, Any]] = [
+            *(("metrics", Metric(name, float(value), at, 0)) for name, value in metrics.items()),
+            *(("params", Param(name, str(value)[:LONGEST])) for name, value in params.items()),
+            *(("tags", RunTag(name, value)) for name, value in tags.items()),
+        ]
+        for start in range(0, len(rows), BATCH):
+            part = rows[start : start + BATCH]
+            kinds = {kind: [row for kept, row in part if kept == kind] for kind in ("metrics", "params", "tags")}
+            self._client.log_batch(run, **kinds)
 
     def _keep(self, run: str, files: Mapping[str, bytes]) -> None:
         """Log files as artifacts of a run, under their own paths."""

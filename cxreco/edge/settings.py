@@ -3,11 +3,12 @@
 import os
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -34,6 +35,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     home: Path = Field(default=Path("workspace"), description="The workspace folder: log, populations, playbooks.")
+    database_url: str = Field(
+        default="", description="`postgresql://user@host/database`: the log is kept there; empty: in the workspace."
+    )
+    redis_url: str = Field(default="", description="`redis://host:6379/0`: states shared by processes; empty: none.")
     host: str = Field(default="127.0.0.1", description="Address to listen on; loopback unless you say otherwise.")
     port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
@@ -47,7 +52,8 @@ class Settings(BaseSettings):
     durability: Literal["full", "relaxed"] = Field(
         default="full", description="`full` waits for the disk; `relaxed` is for simulations."
     )
-    decide_deadline_ms: float = Field(default=250.0, gt=0, description="After this a decision is answered safely.")
+    decide_deadline_ms: float = Field(default=50.0, gt=0, description="After this a decision is answered safely.")
+    max_in_flight: int = Field(default=1_000, ge=1, description="Calls being answered before others get 429.")
     max_pending: int = Field(default=20_000, ge=1, description="Rows waiting for the disk before callers get 429.")
     state_cache: int = Field(default=20_000, ge=1, description="Customers whose state is kept in memory.")
     margin_share: float = Field(default=0.3, gt=0, le=1, description="Margin of an item that does not state one.")
@@ -58,6 +64,20 @@ class Settings(BaseSettings):
         said = {name: getattr(self, name) for name in type(self).model_fields}
         said |= {"home": self.home.resolve(), "arms": ",".join(f"{arm}={share!r}" for arm, share in self.arms.items())}
         return {PREFIX + name.upper(): str(value) for name, value in said.items()}
+
+    def embedded(self) -> Self:
+        """Return these settings with the log in the workspace folder, whatever they say: for copies and simulations."""
+        return self.model_copy(update={"database_url": "", "redis_url": ""})
+
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _check_url(cls, value: str, info: ValidationInfo) -> str:
+        schemes = {"database_url": ("postgresql", "postgres"), "redis_url": ("redis", "rediss", "unix")}
+        known = schemes[info.field_name or ""]
+        # What was given stays unsaid: it may hold a password.
+        if value and not value.startswith(tuple(f"{scheme}://" for scheme in known)):
+            raise ValueError(f"a URL that begins with {known[0]}:// is expected")
+        return value
 
     @field_validator("arms", mode="before")
     @classmethod
@@ -130,7 +150,7 @@ def load_settings(**options: object) -> Settings:
     variables = [name for name in os.environ if name.upper().startswith(PREFIX)]
     for name in variables:
         if name[len(PREFIX) :].lower() not in Settings.model_fields:
-            raise BadSpec(f"no such setting; known: {', '.join(sorted(Settings.model_fields))}", where=name)
+            raise BadSpec(_unknown(name[len(PREFIX) :].lower()), where=name)
     path = settings_file(Path(str(given["home"])) if "home" in given else None)
     try:
         return Settings(**given)
@@ -139,6 +159,15 @@ def load_settings(**options: object) -> Settings:
         key = str(first["loc"][0]) if first["loc"] else ""
         in_environment = [name for name in variables if name[len(PREFIX) :].lower() == key]
         where = key if key in given else next(iter(in_environment), f"{path}: {key}")
-        raise BadSpec(str(first["msg"]).removeprefix("Value error, "), where=where) from error
+        said = _unknown(key) if first["type"] == "extra_forbidden" else str(first["msg"]).removeprefix("Value error, ")
+        raise BadSpec(said, where=where) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadSpec(f"not valid TOML: {error}", where=str(path)) from error
+
+
+def _unknown(key: str) -> str:
+    """Say that nobody knows a key, what was probably meant, and what there is."""
+    known = sorted(Settings.model_fields)
+    near = get_close_matches(key, known, n=1)
+    meant = f", did you mean {near[0]}?" if near else ""
+    return f"no such setting{meant} (known: {', '.join(known)})"

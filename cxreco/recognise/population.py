@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cxreco.errors import BadInput
 from cxreco.journey import DAY, HOUR
 
-from .affinity import Purchases, factors_of, neighbours_of
+from .affinity import Purchases, alike_of, factors_of, neighbours_of
 from .catalogue import Shelf
 from .layout import Kind
 
@@ -47,6 +47,9 @@ class Population:
         Instant (us); only what happened before it counts.
     popularity
         Units a day, half-life 30 days; a line of q units counts log2(1 + q).
+    latest
+        Share of the customers whose latest order held it, a customer counting by how late that was, half-life 30 days:
+        what is bought now, the frequent buyer counting no more than the others.
     trend
         Sales of the last 7 days over those of the last 30, per day; 1 where nothing is known.
     buyers
@@ -63,6 +66,8 @@ class Population:
         (n_items,) weight of an item in a taste, and (n_items, d) collaborative factors; see `affinity.factors_of`.
     neighbours, lift
         (n_items, k) what is bought with or soon after it, -1 and 0 where padded; see `affinity.neighbours_of`.
+    alike, likeness
+        (n_items, 2 k) what its buyers buy at any time, -1 and 0 where padded; see `affinity.alike_of`.
     category_popularity, category_repeat_share, category_gap_mean, category_gap_sd
         The same of a category's items, pooled.
     top
@@ -77,6 +82,7 @@ class Population:
 
     as_of: int
     popularity: F64
+    latest: F64
     trend: F64
     buyers: I32
     repeat_share: F64
@@ -88,6 +94,8 @@ class Population:
     factors: F32
     neighbours: I32
     lift: F32
+    alike: I32
+    likeness: F32
     category_popularity: F64
     category_repeat_share: F64
     category_gap_mean: F64
@@ -156,6 +164,7 @@ class Population:
 
 _FILLING = {
     "popularity": 0.0,
+    "latest": 0.0,
     "trend": 1.0,
     "buyers": 0.0,
     "repeat_share": REPEAT_PRIOR,
@@ -167,6 +176,8 @@ _FILLING = {
     "factors": 0.0,
     "neighbours": -1.0,
     "lift": 0.0,
+    "alike": -1.0,
+    "likeness": 0.0,
 }
 
 
@@ -188,7 +199,7 @@ def population_of(
     as_of
         Instant (us).
     factors, neighbours
-        How many collaborative factors and co-purchase neighbours an item gets at most.
+        How many collaborative factors and co-purchase neighbours an item gets at most; of alike items twice as many.
     """
     n = len(shelf)
     ticks = ticks[(ticks["at"] < as_of) & (ticks["item"] >= 0) & (ticks["item"] < n)]
@@ -203,6 +214,7 @@ def population_of(
     np.maximum.at(last_sold_at, lines["item"], lines["at"])
     rarity, tastes = _tastes(ticks, customer, customers.size, n, as_of, factors)
     near, lift = neighbours_of(bought, n, neighbours)
+    alike, likeness = alike_of(pair // max(n, 1), pair % max(n, 1), (customers.size, n), 2 * neighbours)
     repeat, category_repeat = _repeats(pair % max(n, 1), pair_days > 1, category, n_categories)
     gap_mean, gap_sd, category_gap_mean, category_gap_sd = _rhythm(bought, category, n_categories)
     listed = np.asarray(shelf.known) | (last_sold_at > 0)
@@ -212,6 +224,7 @@ def population_of(
     return Population(
         as_of=as_of,
         popularity=popularity,
+        latest=_latest(lines, customer[is_line], as_of, n),
         trend=trend,
         buyers=_counted(pair % max(n, 1), n).astype(np.int32),
         repeat_share=repeat,
@@ -223,6 +236,8 @@ def population_of(
         factors=tastes,
         neighbours=near,
         lift=lift,
+        alike=alike,
+        likeness=likeness,
         category_popularity=_counted(category, n_categories, popularity),
         category_repeat_share=category_repeat,
         category_gap_mean=category_gap_mean,
@@ -267,6 +282,16 @@ def _sales(lines: NDArray[np.void], as_of: int, n: int) -> tuple[F64, F64]:
     in_month = _counted(item, n, units * (age <= month))
     popularity = _counted(item, n, units * np.exp2(-age / HALF_LIFE_DAYS)) / exposure
     return popularity, (in_week + TREND_STRENGTH) / (in_month * week / month + TREND_STRENGTH)
+
+
+def _latest(lines: NDArray[np.void], customer: I64, as_of: int, n: int) -> F64:
+    """Return (n,) share of the customers' latest orders that held each item, a later one counting more."""
+    last = np.zeros(int(customer.max()) + 1 if customer.size else 0, dtype=np.int64)
+    np.maximum.at(last, customer, lines["at"])
+    weight = np.where(last > 0, np.exp2(-(as_of - last) / (DAY * HALF_LIFE_DAYS)), 0.0)
+    in_latest = lines["at"] == last[customer]
+    held = np.unique(customer[in_latest] * max(n, 1) + lines["item"][in_latest])
+    return _counted(held % max(n, 1), n, weight[held // max(n, 1)]) / max(float(weight.sum()), 1e-9)
 
 
 def _repeats(item: I64, again: NDArray[np.bool_], category: I64, n_categories: int) -> tuple[F64, F64]:

@@ -4,7 +4,7 @@ Everybody assigned counts, whether or not they came back: who comes back is part
 anytime-valid intervals (see `intervals.sequence_radius`), so that looking every day is honest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf, sqrt
 
@@ -32,6 +32,7 @@ from cxreco.tables import ASSIGNMENTS, checked
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
+U64 = NDArray[np.uint64]
 WEEK = 7 * DAY
 CONTROLS: tuple[str, ...] = (Arm.HOLDOUT.value, Arm.RANDOM.value, Arm.RULES.value)
 SPLIT_ALPHA = 0.001
@@ -62,8 +63,57 @@ class Comparison:
         """Whether the arms' sizes contradict the declared shares: then no difference can be trusted."""
         return self.split_p < SPLIT_ALPHA
 
+    def words(self, currency: str = "EUR") -> tuple[str, ...]:
+        """Say it plainly, a sentence a line."""
+        if self.split_broken:
+            return (
+                f"The arms do not have the sizes that were declared (p = {self.split_p:.1g}): no difference between "
+                "them can be trusted until the reason is found.",
+            )
+        if self.differences.empty:
+            return ("There is no control to compare with: every customer lives under the same arm.",)
+        lines = []
+        for row in self.differences.to_dict("records"):
+            apart, low, high = (float(row[name]) for name in ("difference", "low", "high"))
+            told = "evidently more" if low > 0.0 else "evidently less" if high < 0.0 else "too close to tell yet"
+            lines.append(
+                f"{row['arm']} against {row['control']}: {apart:+.2f} {currency} a customer and week "
+                f"({low:+.2f} to {high:+.2f}, however often one looks), {told}."
+            )
+        return tuple(lines)
 
-def customer_weeks(assignments: pd.DataFrame, ticks: NDArray[np.void], *, worth: Worth, as_of: int) -> pd.DataFrame:
+
+def assignments_of(decisions: pd.DataFrame, customer: I64, dealt: Callable[[str], str]) -> pd.DataFrame:
+    """Return who lives under which arm since when: from the first moment of theirs that was asked about.
+
+    Every arm is asked about the same moments, so nothing that an arm does decides who is counted. A log may hold more
+    than one dealing (another epoch, other shares): the present one begins where the log stops contradicting it.
+
+    Parameters
+    ----------
+    decisions
+        Columns DECISIONS and `assigned_arm`, the arm the customer had been dealt.
+    customer
+        (n,) code of each decision's customer, as ticks carry it.
+    dealt
+        Customer id -> the arm dealt now.
+
+    Returns
+    -------
+    Columns ASSIGNMENTS, a row a customer.
+    """
+    frame = decisions[["customer_id", "at", "seq", "assigned_arm"]].assign(customer=customer)
+    frame["arm"] = frame["customer_id"].map({name: str(dealt(name)) for name in frame["customer_id"].unique()})
+    before = frame.loc[frame["arm"] != frame["assigned_arm"], "seq"]
+    if len(before):
+        frame = frame[frame["seq"] > before.max()]
+    first = frame.sort_values(["at", "seq"]).drop_duplicates("customer_id").rename(columns={"at": "from_at"})
+    return checked(first[["customer_id", "customer", "arm", "from_at"]], ASSIGNMENTS, name="assignments")
+
+
+def customer_weeks(
+    assignments: pd.DataFrame, ticks: NDArray[np.void], *, worth: Worth, as_of: int, order: U64 | None = None
+) -> pd.DataFrame:
     """Add up what each assigned customer brought from their assignment to now, in money and in counts.
 
     Parameters
@@ -76,6 +126,8 @@ def customer_weeks(assignments: pd.DataFrame, ticks: NDArray[np.void], *, worth:
         Worth of outcomes. Goods that come back count against the arm under which they were ordered.
     as_of
         Now, microseconds; ticks at or after it are not looked at.
+    order
+        (n_ticks,) hash of each tick's order id, 0 where none; None where the log has no order ids.
 
     Returns
     -------
@@ -91,9 +143,10 @@ def customer_weeks(assignments: pd.DataFrame, ticks: NDArray[np.void], *, worth:
     if bool(frame["customer"].duplicated().any()):
         raise BadInput("a customer is assigned twice; give one epoch at a time", where="assignments.customer")
     check_sorted(ticks)
-    ticks = ticks[ticks["at"] < as_of]
+    past = ticks["at"] < as_of
+    ticks, order = ticks[past], order if order is None else order[past]
     customer, start = frame["customer"].to_numpy(np.int64), frame["from_at"].to_numpy(np.int64)
-    totals = _counts(ticks, customer, start, worth) | _trouble(ticks, customer, start, worth)
+    totals = _counts(ticks, customer, start, worth) | _trouble(ticks, order, customer, start, worth)
     money = worth.money(
         margin=totals["margin"] - totals.pop("margin_back"),
         returned_price=totals.pop("price_back"),
@@ -173,7 +226,7 @@ def _counts(ticks: NDArray[np.void], customer: I64, start: I64, worth: Worth) ->
     return {name: _sum(row, np.asarray(column, dtype=np.float64), customer.size) for name, column in columns.items()}
 
 
-def _trouble(ticks: NDArray[np.void], customer: I64, start: I64, worth: Worth) -> dict[str, F64]:
+def _trouble(ticks: NDArray[np.void], order: U64 | None, customer: I64, start: I64, worth: Worth) -> dict[str, F64]:
     nobody = np.empty(0, dtype=np.int64)
     found = consequences_of(
         ticks,
@@ -181,6 +234,7 @@ def _trouble(ticks: NDArray[np.void], customer: I64, start: I64, worth: Worth) -
         pleased=worth.pleased,
         margin_share=worth.margin_share,
         harm_window=worth.harm_window,
+        order=order,
     )
     row = _place(found.customer, customer)
     mine = row >= 0

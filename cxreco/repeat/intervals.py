@@ -178,6 +178,27 @@ def sequence_radius(stderr: float, *, alpha: float, planned: float) -> float:
     )
 
 
+def anytime_interval(data: Clusters, *, alpha: float, planned: float) -> tuple[float, float]:
+    """Return the interval of a clustered mean that may be looked at as often as one likes.
+
+    Parameters
+    ----------
+    alpha
+        Chance that the truth ever leaves the intervals of all looks.
+    planned
+        Number of decisions at which it should be tightest; fix it beforehand.
+    """
+    stderr = standard_error(data)
+    if not isfinite(stderr):
+        return -inf, inf
+    # Few clusters or heavy tails: as a t interval is to a normal one.
+    tail = 1.0 - alpha / 2.0
+    stretch = float(stats.t.ppf(tail, degrees_of_freedom(data)) / stats.norm.ppf(tail))
+    at_plan = stderr * sqrt(float(data.sizes.sum()) / planned)
+    radius = stretch * sequence_radius(stderr, alpha=alpha, planned=at_plan)
+    return data.mean - radius, data.mean + radius
+
+
 def always_p(value: float, stderr: float, *, planned: float, alpha: float = 0.05) -> float:
     """Anytime-valid p value of `value = 0`: the mixture's evidence turned over (Johari et al. 2017)."""
     if not (isfinite(stderr) and stderr > 0.0):

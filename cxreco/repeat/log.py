@@ -28,12 +28,16 @@ class Log:
         Customer id at each code that ticks carry.
     queries
         Arrival -> what was searched for: ticks carry no text.
+    order
+        (n,) hash of the order id that each tick names, 0 where it names none: what a return is traced by. None: no ids.
     decisions
         Every decision that was logged.
     position
         The log's last arrival.
     now
         End of what is known, microseconds.
+    dated
+        False: the times are those that `recognise.undated` gave the places of a sequence.
     """
 
     ticks: NDArray[np.void]
@@ -44,6 +48,12 @@ class Log:
     position: int
     now: int
     queries: Mapping[int, str] = field(default_factory=dict)
+    order: NDArray[np.uint64] | None = None
+    dated: bool = True
+
+    def __post_init__(self) -> None:
+        if self.order is not None and self.order.shape != self.ticks.shape:
+            raise BadInput(f"{self.order.size} order ids for {self.ticks.size} ticks", where="log.order")
 
     @property
     def start(self) -> int:
@@ -74,7 +84,11 @@ def published(log: Log, *, since: int, every_days: int) -> TrainingLog:
         raise BadInput(f"must be at least 1, got {every_days}", where="every_days")
     # The first days of a log say nothing of everybody: publishing begins when there is something to publish.
     begin = max(since, log.start + min(every_days * DAY, (log.now - log.start) // 2))
-    dates = list(range(begin, log.now, every_days * DAY)) or [log.now]
+    step = every_days * DAY
+    dates = list(range(begin, log.now, step)) or [log.now]
+    if not log.dated:
+        # Counted back from the end, which is just before each place.
+        dates = list(range(log.now - step, begin - 1, -step))[::-1] or [min(begin, log.now)]
     markets = [(date, market_at(log, date)) for date in dates]
     return TrainingLog(ticks=log.ticks, markets=markets, queries=log.queries)
 

@@ -26,7 +26,7 @@ from cxreco.repeat.support import SupportRules
 
 F64 = NDArray[np.float64]
 Change = Literal["refresh", "change"]
-_SLACKS: Mapping[str, float] = MappingProxyType({"contact": 0.10, **dict.fromkeys(HARMS, 0.05), "latency": 0.25})
+_SLACKS: Mapping[str, float] = MappingProxyType({"contact": 0.50, **dict.fromkeys(HARMS, 0.05), "latency": 0.25})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +131,18 @@ class Verdict:
     checks: tuple[Check, ...]
     spent: bool = False
     difference: Estimate | None = None
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it was held back for lack of evidence alone: nothing seen of it is worse than the rules allow."""
+        failed = [check.name for check in self.checks if not check.passed]
+        money = any(name.startswith("money") for name in failed)
+        harmless = all(name.startswith(_OF_EVIDENCE) for name in failed)
+        return not self.promote and harmless and not (money and self.needed is None)
+
+
+# Checks that fail for want of data; the others fail for what was seen.
+_OF_EVIDENCE = ("support", "money", "foresight")
 
 
 def judge(

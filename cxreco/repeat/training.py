@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from cxreco.errors import BadSpec
 from cxreco.journey import DAY, MODE_CODE, Mode
 from cxreco.recognise.layout import Kind
-from cxreco.repeat.history import Revisited, revisit
+from cxreco.recognise.undated import PLACE, PLACE_DAYS
+from cxreco.repeat.history import Revisited, Yardstick, revisit
+from cxreco.repeat.lifetime_log import lifetime_report
 from cxreco.repeat.log import Log, published
 from cxreco.repeat.reward import outcomes_of
-from cxreco.repeat.value_training import Answers, Undisturbed, ValueSpec, fit_value
+from cxreco.repeat.soon import Soon, outbound_of
+from cxreco.repeat.value_training import ANSWERED, Answers, ValueSpec, fit_value
 from cxreco.request.actions import Actions
 from cxreco.request.candidates import VALUE_COLUMN
 from cxreco.request.need import NeedModel
@@ -26,7 +29,6 @@ from cxreco.respond.guardrails import Guardrails
 from cxreco.respond.ladder import Evidence, climb
 from cxreco.respond.playbook import Playbook, sealed
 from cxreco.respond.policy import Policy
-from cxreco.respond.value import HEADS
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
@@ -45,7 +47,9 @@ class TrainingSpec:
     later_days: float = 63.0
     window_days: float = 182.0
     publish_every_days: int = 14
-    ranker_moments: int = 3_000
+    window_places: int = 8
+    ranker_moments: int = 8_000
+    early_share: float = 0.5
     need_rows: int = 40_000
     revisited: int = 4_000
     shadow_days: float = 28.0
@@ -69,6 +73,9 @@ class Lessons:
     ----------
     since
         The request models learned on what happened before; everything else on what came after.
+    live
+        The same request models, learned on the whole log: what goes live. The others foretell days that they have not
+        seen, and that is what the value heads are taught by and twins are judged by.
     """
 
     log: Log
@@ -76,6 +83,7 @@ class Lessons:
     since: int
     training: TrainingLog
     request: RequestModels
+    live: RequestModels
     revisited: Revisited
     worth: Worth
 
@@ -95,24 +103,39 @@ def learn(log: Log, specs: Specs, *, step: Step = lambda _: None) -> Lessons:
     # With less than twice the later days of history, half of it is the past and half is later.
     since = max(log.now - int(spec.later_days * DAY), (log.start + log.now) // 2)
     step("publishing populations")
-    training = published(log, since=log.now - int(spec.window_days * DAY), every_days=spec.publish_every_days)
-    request = fit_request(training, specs, until=since, step=step)
+    training = _published(log, spec)
+    request = fit_request(training, specs, until=since, dated=log.dated, step=step)
+    live = fit_request(training, specs, until=log.now, dated=log.dated, step=step)
     step("revisiting undisturbed moments")
-    revisited = revisit(
-        log, training, request, worth, since=since, most=spec.revisited, horizon_days=spec.shadow_days, seed=spec.seed
-    )
+    soon = ValueSpec.from_spec(specs["value"]).soon
+    yardstick = Yardstick(worth=worth, soon=soon, shadow_days=spec.shadow_days)
+    revisited = revisit(log, training, request, yardstick, since=since, most=spec.revisited, seed=spec.seed)
     return Lessons(
-        log=log, specs=specs, since=since, training=training, request=request, revisited=revisited, worth=worth
-    )
+        log=log, specs=specs, since=since, training=training, request=request, live=live, revisited=revisited,
+        worth=worth,
+    )  # fmt: skip
 
 
-def fit_request(training: TrainingLog, specs: Specs, *, until: int, step: Step = lambda _: None) -> RequestModels:
-    """Fit the item ranker and the replenishment model on what happened before `until`."""
+def _published(log: Log, spec: TrainingSpec) -> TrainingLog:
+    """Return the log with its markets: every other week over the window, or one a place where there are no dates."""
+    if log.dated:
+        return published(log, since=log.now - int(spec.window_days * DAY), every_days=spec.publish_every_days)
+    return published(log, since=log.now - spec.window_places * PLACE, every_days=PLACE_DAYS)
+
+
+def fit_request(
+    training: TrainingLog, specs: Specs, *, until: int, dated: bool = True, step: Step = lambda _: None
+) -> RequestModels:
+    """Fit the item ranker and the replenishment model on what happened before `until`.
+
+    Without dates there is no time between one order and the next, and nothing is learned from instants in it.
+    """
     spec = TrainingSpec.from_spec(specs["training"])
     step("learning when a need returns")
     need = NeedModel.from_spec(specs["need"]).fit(need_rows(training, until=until, most=spec.need_rows, seed=spec.seed))
     step("learning which item comes next")
-    rows = ranker_rows(training, until=until, most=spec.ranker_moments, seed=spec.seed)
+    early = spec.early_share if dated else 0.0
+    rows = ranker_rows(training, until=until, most=spec.ranker_moments, early_share=early, seed=spec.seed)
     ranker = fit_ranker(rows, RankerSpec.from_spec(specs["ranker"]))
     return RequestModels(ranker=ranker, need=need, actions=Actions.from_spec(specs["actions"]))
 
@@ -127,10 +150,11 @@ def fit_playbook(lessons: Lessons, *, salt: str, until: int | None = None) -> Pl
     """
     as_of = lessons.log.now if until is None else until
     specs, worth = lessons.specs, lessons.worth
-    answers, placed = answers_of(lessons.log, worth, as_of=as_of)
-    undisturbed = _known_by(lessons.revisited.undisturbed, as_of - worth.order_window)
+    spec = ValueSpec.from_spec(specs["value"])
+    answers, placed = answers_of(lessons.log, worth, spec.soon, as_of=as_of)
+    undisturbed = lessons.revisited.undisturbed.before(as_of - worth.order_window)
     rate = returned_share(lessons.log, worth, as_of)
-    value = fit_value(ValueSpec.from_spec(specs["value"]), worth, undisturbed, answers, return_rate=rate)
+    value = fit_value(spec, worth, undisturbed, answers, return_rate=rate)
     guardrails = Guardrails.from_spec(specs["guardrails"])
     usual = max(value.basket.usual, 1e-6)
     return sealed(
@@ -141,29 +165,35 @@ def fit_playbook(lessons: Lessons, *, salt: str, until: int | None = None) -> Pl
             position=lessons.log.position,
             decisions=len(answers),
             spec=spec_hash(specs),
-            request=lessons.request,
+            request=lessons.live if until is None else lessons.request,
             value=value,
             policy=Policy.from_spec(specs["policy"]).after(len(answers), usual),
             guardrails=guardrails,
             ladder=climb(guardrails.bar, lessons.revisited.shadow, placed),
-            report=_report(lessons, value.heads, len(answers)),
+            report=_report(lessons, value.heads, len(answers), as_of),
         )
     )
 
 
-def answers_of(log: Log, worth: Worth, *, as_of: int) -> tuple[Answers, Evidence]:
+def answers_of(log: Log, worth: Worth, soon: Soon, *, as_of: int) -> tuple[Answers, Evidence]:
     """Return what followed the decisions made before `as_of`, as was known then, and the orders placed among them."""
     made = log.decisions.decisions["at"].to_numpy(np.int64) < as_of
     decisions = log.decisions.take(made)
     frame = decisions.decisions
-    outcomes = outcomes_of(frame, log.ticks, customer=log.code_of(list(frame["customer_id"])), worth=worth, as_of=as_of)
-    rows = np.argsort(frame["at"].to_numpy(np.int64), kind="stable")
-    rows = rows[outcomes.frame["ripe_order"].to_numpy(np.bool_)[rows]]
-    x = decisions.x.astype(np.float64)
-    heads = {name: outcomes.head(name) for name in HEADS if name != "base"}
+    at = frame["at"].to_numpy(np.int64)
+    customer = log.code_of(list(frame["customer_id"]))
+    outcomes = outcomes_of(frame, log.ticks, customer=customer, worth=worth, as_of=as_of, order=log.order)
+    known = log.ticks[log.ticks["at"] <= as_of]
+    came_soon, margin_soon = soon.after(frame, known, customer, worth.margin_share)
+    heads = {name: outcomes.head(name) for name in ANSWERED}
+    heads["order"] = came_soon, at + soon.window(outbound_of(frame)) <= as_of
     # Most wrong orders show within days (cancelled in notice, sent back): to wait out the whole window would let a bad
     # habit run for a month. What comes later still counts when it comes.
-    heads["wrong"] = heads["wrong"][0], frame["at"].to_numpy(np.int64) + WRONG_SHOWS <= as_of
+    heads["wrong"] = heads["wrong"][0], at + WRONG_SHOWS <= as_of
+    rows = np.argsort(at, kind="stable")
+    rows = rows[heads["order"][1][rows]]
+    x = decisions.x.astype(np.float64)
+    over = outcomes.frame["ripe_order"].to_numpy(np.bool_)[rows]
     answers = Answers(
         x=x[decisions.chosen_rows[rows]],
         hold_x=x[decisions.starts[rows]],
@@ -171,8 +201,11 @@ def answers_of(log: Log, worth: Worth, *, as_of: int) -> tuple[Answers, Evidence
         contact=outcomes.frame["contact"].to_numpy(np.float64)[rows] > 0,
         outcomes={name: outcome[rows] for name, (outcome, _) in heads.items()},
         ripe={name: ripe[rows] for name, (_, ripe) in heads.items()},
-        margin=outcomes.frame["margin"].to_numpy(np.float64)[rows],
-        at=frame["at"].to_numpy(np.int64)[rows],
+        ordered=outcomes.frame["ordered"].to_numpy(np.float64)[rows],
+        window_over=over,
+        margin=np.where(over, outcomes.frame["margin"].to_numpy(np.float64)[rows], 0.0),
+        margin_soon=margin_soon[rows],
+        at=at[rows],
     )
     return answers, _placed(log, answers, list(frame["item_id"].iloc[rows]), worth)
 
@@ -210,14 +243,9 @@ def returned_share(log: Log, worth: Worth, as_of: int) -> float:
     return float((min(events, orders) + 50.0 * worth.return_rate) / (orders + 50.0))
 
 
-def _known_by(undisturbed: Undisturbed, at: int) -> Undisturbed:
-    keep = undisturbed.at < at
-    return Undisturbed(x=undisturbed.x[keep], ordered=undisturbed.ordered[keep], margin=undisturbed.margin[keep],
-                       at=undisturbed.at[keep])  # fmt: skip
-
-
-def _report(lessons: Lessons, heads: Mapping[str, Any], decisions: int) -> dict[str, float]:
+def _report(lessons: Lessons, heads: Mapping[str, Any], decisions: int, as_of: int) -> dict[str, float]:
     report = {f"{name}.{key}": float(value) for name, head in heads.items() for key, value in head.report.items()}
+    report |= lifetime_report(lessons.log.ticks, as_of, lessons.worth)
     shadow = lessons.revisited.shadow
     return report | {
         "decisions": float(decisions),

@@ -54,6 +54,8 @@ class RankerRows:
         (g,) when, microseconds, and who.
     missed
         (g,) items bought that no recall had named.
+    early
+        (g,) the order came days or weeks later: what it teaches is an order of items, not how likely each is soon.
     """
 
     x: F64
@@ -63,6 +65,7 @@ class RankerRows:
     at: I64
     customer: I64
     missed: I64
+    early: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return int(self.group.size)
@@ -74,7 +77,7 @@ class RankerRows:
         rows = np.concatenate([np.empty(0, np.int64), *spans])
         return RankerRows(
             x=self.x[rows], y=self.y[rows], code=self.code[rows], group=self.group[groups], at=self.at[groups],
-            customer=self.customer[groups], missed=self.missed[groups],
+            customer=self.customer[groups], missed=self.missed[groups], early=self.early[groups],
         )  # fmt: skip
 
 
@@ -96,14 +99,16 @@ class RankerSpec:
 
     later_share: float = 0.25
     min_moments: int = 60
-    most_negatives: int = 40
+    most_negatives: int = 60
     lightgbm: Mapping[str, float] = field(
         default_factory=lambda: {
             "rounds": 300,
-            "num_leaves": 31,
+            "num_leaves": 15,
             "learning_rate": 0.03,
-            "min_data_in_leaf": 100,
+            "min_data_in_leaf": 200,
             "lambda_l2": 5.0,
+            "feature_fraction": 0.7,
+            "lambdarank_truncation_level": 20,
         }
     )
 
@@ -200,20 +205,33 @@ class Blend:
 
 
 def fit_ranker(rows: RankerRows, spec: RankerSpec) -> ItemRanker:
-    """Learn from the earlier moments and calibrate on the later ones; with too few of them, return the blend."""
+    """Learn the order of items from all moments, and what a score is worth from the later ones.
+
+    The worth is read off a sister that learned from the earlier moments alone: scores of moments that a forest was
+    grown on are too sure of themselves. With too few moments the blend is returned.
+    """
+    soon = rows.take(np.flatnonzero(~rows.early))
     order = np.argsort(rows.at, kind="stable")
     cut = round(len(rows) * (1.0 - spec.later_share))
-    earlier, later = rows.take(order[:cut]), rows.take(order[cut:])
-    useful = earlier.take(np.flatnonzero(_bought(earlier) > 0))
-    if len(useful) < spec.min_moments:
-        return Blend(odds=fit_odds(rows, Blend()))
-    params = {"lambdarank_truncation_level": 20, **spec.lightgbm}
-    x, y, group = _thinned(useful, spec.most_negatives)
-    text = grow(x, y, objective="lambdarank", params=params, names=RANKER_FEATURES, group=group)
-    forest = _checked(text)
-    raw = Ranker(forest=forest, odds=Odds(weight=np.zeros(WIDTH), intercept=0.0))
-    odds = fit_odds(later, raw) or fit_odds(rows, raw)
-    return Blend() if odds is None else Ranker(forest=forest, odds=odds)
+    earlier, later = _useful(rows.take(order[:cut])), rows.take(order[cut:])
+    if len(earlier) < spec.min_moments:
+        return Blend(odds=fit_odds(soon, Blend()))
+    sister = _grown(earlier, spec)
+    odds = fit_odds(later.take(np.flatnonzero(~later.early)), sister) or fit_odds(soon, sister)
+    if odds is None:
+        return Blend()
+    return Ranker(forest=_grown(_useful(rows), spec).forest, odds=odds)
+
+
+def _useful(rows: RankerRows) -> RankerRows:
+    """Return the moments at which something recalled was bought: the others put nothing before anything."""
+    return rows.take(np.flatnonzero(_bought(rows) > 0))
+
+
+def _grown(rows: RankerRows, spec: RankerSpec) -> Ranker:
+    x, y, group = _thinned(rows, spec.most_negatives)
+    text = grow(x, y, objective="lambdarank", params=spec.lightgbm, names=RANKER_FEATURES, group=group)
+    return Ranker(forest=_checked(text), odds=Odds(weight=np.zeros(WIDTH), intercept=0.0))
 
 
 def fit_odds(rows: RankerRows, ranker: ItemRanker) -> Odds | None:

@@ -236,29 +236,37 @@ def collaborative(codes: I32, own: F64, taste: F32, m: Columns, k: int, into: tu
 
 
 @compiled
-def alike(codes: I32, own: F64, m: Columns, into: tuple[I32, F64]) -> tuple[F64, int]:
-    """Return (n_items,) how alike every item is to what they bought, lately more; gather those that they did not buy.
+def alike(codes: I32, own: F64, m: Columns, k: int, into: tuple[I32, F64]) -> tuple[F64, int]:
+    """Return (n_items,) how alike every item is to what they bought, lately more; gather the k best not bought, sorted.
 
-    The likenesses of an item bought before are its own, to the others that they bought.
+    The likeness of an item bought before is that to the others that they bought.
     """
     total = np.zeros(m.available.size)
+    bought = np.zeros(m.available.size, np.bool_)
     for i in range(codes.size):
         if not own[i, ORDERS] > 0.0:
             continue
+        bought[codes[i]] = True
         weight = min(own[i, BOUGHT_30] + 0.3 * own[i, BOUGHT_180], 1.0)
         for j in range(m.alike.shape[1]):
             code = m.alike[codes[i], j]
             if code < 0:
                 break
             total[code] += weight * m.likeness[codes[i], j]
-    n = 0
-    bought = np.zeros(m.available.size, np.bool_)
-    for i in range(codes.size):
-        bought[codes[i]] = own[i, ORDERS] > 0.0
+    n, least = 0, 0.0
     for code in range(total.size):
-        if total[code] > 0.0 and m.available[code] and not bought[code]:
-            into[0][n], into[1][n] = code, total[code]
-            n += 1
+        score = total[code]
+        if k <= 0 or not score > least or bought[code] or not m.available[code]:
+            continue
+        # Codes ascend, so among equals the earlier stays ahead.
+        at = n if n < k else k - 1
+        while at > 0 and into[1][at - 1] < score:
+            into[0][at], into[1][at] = into[0][at - 1], into[1][at - 1]
+            at -= 1
+        into[0][at], into[1][at] = code, score
+        n = min(n + 1, k)
+        if n == k:
+            least = into[1][k - 1]
     return total, n
 
 
@@ -314,8 +322,7 @@ def recall(
     """
     codes, own = owned(slots, at_s, m.available.size)
     room = max(codes.size, LIKED_CATEGORIES * sizes[CATEGORY], m.neighbours.shape[1] * max(there.size, RECENT_ANCHORS))
-    room = max(room, max(sizes[CF], sizes[QUERY]) + 1)
-    room = max(room, min(codes.size * m.alike.shape[1], m.available.size))
+    room = max(room, max(sizes[CF], sizes[QUERY], sizes[ALIKE]) + 1)
     into = (np.empty(room, np.int32), np.empty(room))
     named = np.empty(there.size + sizes.sum(), np.int32)
     score = np.zeros(named.size)
@@ -353,8 +360,9 @@ def recall(
     n = searched(codes, own, asked, tie, m, sizes[QUERY], into)
     named[at : at + n], score[at : at + n] = into[0][:n], into[1][:n]
     ends[9] = at = at + n
-    likenesses, n = alike(codes, own, m, into)
-    ends[10] = at = put_best(into[0], into[1], n, sizes[ALIKE], named, score, at)
+    likenesses, n = alike(codes, own, m, sizes[ALIKE], into)
+    named[at : at + n], score[at : at + n] = into[0][:n], into[1][:n]
+    ends[10] = at = at + n
     groups = ends.copy()
     groups[1:] -= ends[:-1]
     found, sources, scores = joined(named[:at], score[:at], groups, most)

@@ -33,6 +33,8 @@ VISIT_GAP = 30 * 60 * MICROS
 VISIT_WINDOW = DAY
 # Share of the order moments that are learned from with a part of the order already in the cart.
 CART_SHARE = 0.25
+# An order that is learned from early is so at an instant since the order before it, and at most so long ahead.
+LONGEST_AHEAD = 56 * DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +68,20 @@ class TrainingLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Past:
-    """Moments to learn from: columns, and the order whose lines are the label (-1: none followed)."""
+    """Moments to learn from: columns, and the order whose lines are the label (-1: none followed).
+
+    `early` are instants of the shop's choosing, days or weeks ahead of the order.
+    """
 
     customer: I64
     at: I64
     order: I64
+    early: NDArray[np.bool_]
     query: tuple[str, ...]
 
     def take(self, rows: I64) -> "_Past":
         return _Past(
-            customer=self.customer[rows], at=self.at[rows], order=self.order[rows],
+            customer=self.customer[rows], at=self.at[rows], order=self.order[rows], early=self.early[rows],
             query=tuple(self.query[row] for row in rows.tolist()),
         )  # fmt: skip
 
@@ -94,7 +100,9 @@ class _Orders:
         return np.unique(self.item[self.start[order] : self.end[order]]) if order >= 0 else np.empty(0, np.int32)
 
 
-def ranker_rows(log: TrainingLog, *, until: int, most: int = 4000, seed: int = 7) -> RankerRows:
+def ranker_rows(
+    log: TrainingLog, *, until: int, most: int = 4000, early_share: float = 0.0, seed: int = 7
+) -> RankerRows:
     """Return the candidates of past moments and which of them were bought.
 
     Moments are taken just before orders and, where browsing was logged, before visits, those without an order included.
@@ -105,9 +113,12 @@ def ranker_rows(log: TrainingLog, *, until: int, most: int = 4000, seed: int = 7
         Nothing after it is looked at, for labels neither; microseconds.
     most
         Moments at most, drawn evenly by `seed`.
+    early_share
+        Share of the orders that are foretold from an instant between them and the order before, as a shop does that
+        writes to its customers or ranks for all of them at once.
     """
     orders = _orders(log.ticks, until)
-    past = _past_moments(log, orders, until)
+    past = _past_moments(log, orders, until, _early(orders, early_share, seed))
     published = np.flatnonzero(past.at >= log.markets[0][0])
     past = past.take(published[_sample(published.size, most, seed)])
     # By moment: recalled codes, features, labels, and how many bought items no recall named.
@@ -127,6 +138,7 @@ def ranker_rows(log: TrainingLog, *, until: int, most: int = 4000, seed: int = 7
         at=past.at[kept],
         customer=past.customer[kept],
         missed=np.array([part[3] for part in chosen], dtype=np.int64),
+        early=past.early[kept],
     )
 
 
@@ -180,7 +192,8 @@ def _moment_rows(
 ) -> tuple[I32, F64, F64, int]:
     at = int(past.at[index])
     rng = np.random.default_rng((seed, int(past.customer[index]), at // MICROS))
-    cart, bought = _with_cart(bought, rng)
+    # A cart is filled on the way to an order, not weeks ahead of it.
+    cart, bought = (np.empty(0, np.int32), bought) if past.early[index] else _with_cart(bought, rng)
     ids = market.codes.item_ids
     moment = Moment(customer_id="", at=at, query=past.query[index], cart=tuple(ids[code] for code in cart.tolist()))
     mc = codes_of(moment, market)
@@ -203,15 +216,27 @@ def _with_cart(bought: I32, rng: np.random.Generator) -> tuple[I32, I32]:
     return bought[there], bought[~there]
 
 
-def _past_moments(log: TrainingLog, orders: _Orders, until: int) -> _Past:
+def _early(orders: _Orders, share: float, seed: int) -> I64:
+    """Return (orders,) how long before each order it is learned from: 0, or a time since the order before."""
+    gap = np.diff(orders.at, prepend=0)
+    first = np.ones(gap.size, dtype=np.bool_)
+    first[1:] = orders.customer[1:] != orders.customer[:-1]
+    rng = np.random.default_rng((seed, 1))
+    chosen = (rng.random(gap.size) < share) & ~first
+    ahead = rng.random(gap.size) * np.minimum(gap - 1, LONGEST_AHEAD)
+    return np.where(chosen, ahead, 0.0).astype(np.int64)
+
+
+def _past_moments(log: TrainingLog, orders: _Orders, until: int, ahead: I64) -> _Past:
     ticks = log.ticks
     visits = _visits(ticks, until - VISIT_WINDOW)
     customer = np.concatenate((orders.customer, ticks["customer"][visits]))
     # Just before: what happens at the moment itself is not known yet.
-    at = np.concatenate((orders.at, ticks["at"][visits])) - 1
+    at = np.concatenate((orders.at - ahead, ticks["at"][visits])) - 1
+    early = np.concatenate((ahead > 0, np.zeros(visits.size, dtype=np.bool_)))
     order = np.concatenate((np.arange(orders.at.size), _first_order(orders, ticks[visits])))
     queries = [log.queries.get(int(seq), "") for seq in ticks["seq"][visits]]
-    return _Past(customer=customer, at=at, order=order, query=(*([""] * orders.at.size), *queries))
+    return _Past(customer=customer, at=at, order=order, early=early, query=(*([""] * orders.at.size), *queries))
 
 
 def _orders(ticks: NDArray[np.void], until: int) -> _Orders:

@@ -13,8 +13,8 @@ from cxreco.edge.settings import Settings, load_settings
 from cxreco.edge.sqlite_store import SqliteStore
 from cxreco.errors import BadInput
 from cxreco.pipelines import decide, ingest
+from cxreco.pipelines.gather import gathered as gathered_log
 from cxreco.pipelines.simulate import lived, shop_of
-from cxreco.pipelines.train import gathered as gathered_log
 from cxreco.pipelines.train import trained
 from cxreco.pipelines.workspace import opened
 

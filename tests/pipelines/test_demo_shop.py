@@ -13,7 +13,7 @@ from rich.console import Console
 from cxreco.edge.settings import load_settings
 from cxreco.errors import BadInput
 from cxreco.journey import DAY
-from cxreco.pipelines import demo_shop, shop_figures
+from cxreco.pipelines import demo_shop, demo_shop_told, shop_figures, shop_returns
 from cxreco.recognise.layout import TICK, Kind
 from cxreco.recognise.replay import sort_ticks
 
@@ -71,16 +71,28 @@ def test_timing_counts_only_what_came_and_had_a_gap() -> None:
         foretold=np.array([9.0, 5.0, 7.0, 28.0]),
         mean_gap=np.array([14.0, 3.0, np.nan, 18.0]),
         last_gap=np.array([10.0, 3.0, np.nan, 0.0]),
+        bg_nbd=np.array([8.0, 5.0, 7.0, 16.0]),
+        bg_nbd_chance=np.zeros((4, 2)),
     )
-    assert shop_figures.timing(found) == {"cxreco": 4.5, "mean gap": 3.0, "last gap": 10.0}
+    assert shop_figures.timing(found) == {
+        "cxreco": 4.5,
+        "mean gap": 3.0,
+        "last gap": 10.0,
+        "BG/NBD": 3.0,
+        "always 14": 5.0,
+    }
+    apart = shop_figures.timing_apart(found)
+    assert apart.value == 1.5
+    assert apart.low <= 1.5 <= apart.high
 
 
 def test_a_rhythm_is_read_from_purchases_before_the_cut() -> None:
     own = lines((0, 10, 1), (0, 20, 1), (0, 34, 1), (0, 41, 1), (0, 12, 2))
-    assert shop_figures._rhythm(own, 1, 36 * DAY) == pytest.approx((5.0, 10.0, 12.0))
-    days, mean_gap, _ = shop_figures._rhythm(own, 2, 36 * DAY)
+    assert shop_figures._rhythm(own, 1, 36 * DAY) == pytest.approx((5.0, 10.0, 12.0, 2.0, 24.0, 26.0))
+    days, mean_gap, _, *bought = shop_figures._rhythm(own, 2, 36 * DAY)
     assert np.isinf(days)
     assert np.isnan(mean_gap)
+    assert bought == [0.0, 0.0, 24.0]
     assert shop_figures._rhythm(own, 1, 100 * DAY)[1] == 0.0
 
 
@@ -95,9 +107,9 @@ def test_intervals_hold_their_value_and_shrink_with_customers() -> None:
 def test_the_area_is_one_for_a_perfect_score_and_unknown_where_all_ended_alike() -> None:
     customer = np.arange(40) // 2
     outcome = np.arange(40) % 2 == 1
-    area = shop_figures.auc_of(outcome.astype(float), outcome, customer)
+    area = shop_returns.auc_of(outcome.astype(float), outcome, customer)
     assert (area.value, area.low, area.high) == (1.0, 1.0, 1.0)
-    assert np.isnan(shop_figures.auc_of(np.zeros(40), np.zeros(40, bool), customer).value)
+    assert np.isnan(shop_returns.auc_of(np.zeros(40), np.zeros(40, bool), customer).value)
 
 
 def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -128,8 +140,41 @@ def test_the_demo_runs_on_the_first_months_of_the_real_log(
         part.write_text("".join(islice(whole, 90_000)), encoding="utf-8")
     assert demo_shop.run(load_settings(home=tmp_path / "home"), part, Console(width=200)) == 0
     told = capsys.readouterr().out
-    for said in ("Recall@10", "GP-TopFreq", "timing error", "AUC", "logged decisions", "still the apprentice"):
+    for said in (
+        "Recall@10",
+        "GP-TopFreq",
+        "timing error",
+        "BG/NBD",
+        "AUC",
+        "still active",
+        "logged decisions",
+        "still the apprentice",
+    ):
         assert said in told
     for mode in ("respond_to_desire", "curated_offering", "coach_behavior", "automatic_execution"):
         assert f"\n{mode}: " in told
-    assert (tmp_path / "home" / demo_shop.SHOP / "pictures" / "reliability.png").exists()
+    pictures = tmp_path / "home" / demo_shop.SHOP / "pictures"
+    assert sorted(path.name for path in pictures.iterdir()) == ["reliability.png", "return_risk.png"]
+
+
+def test_a_risk_that_says_too_much_is_bent_to_what_came_back() -> None:
+    rng = np.random.default_rng(2)
+
+    def orders(n: int) -> shop_returns.Returns:
+        said = rng.random(n)
+        return shop_returns.Returns(
+            customer=np.arange(n), returned=rng.random(n) < 0.3 * said, by_items=said, by_both=said
+        )  # fmt: skip
+
+    later = orders(4_000)
+    bent = shop_returns.calibrated(orders(4_000), later)
+    assert bent is not None
+    held = shop_figures.calibration_error(shop_figures.reliability(bent, later.returned))
+    assert held < 0.03 < shop_figures.calibration_error(shop_figures.reliability(later.by_both, later.returned))
+    assert shop_returns.calibrated(orders(20), later) is None
+
+
+def test_a_reliability_diagram_is_a_picture(tmp_path: Path) -> None:
+    table = np.array([[0.1, 0.08, 50.0], [0.4, 0.45, 50.0]])
+    demo_shop_told.reliability_picture({"within 7 days": table}, "title", tmp_path / "new" / "picture.png")
+    assert (tmp_path / "new" / "picture.png").read_bytes()[:4] == b"\x89PNG"

@@ -10,12 +10,14 @@ from rich.console import Console
 
 from cxreco.edge.settings import Settings, load_settings
 from cxreco.errors import BadInput, NotFound
-from cxreco.journey import Moment
+from cxreco.journey import MICROS, Moment
 from cxreco.pipelines import ingest, rank
+from cxreco.pipelines.gather import gathered
 from cxreco.pipelines.simulate import lived, shop_of
-from cxreco.pipelines.train import gathered, trained
+from cxreco.pipelines.train import trained
 from cxreco.pipelines.workspace import opened
 from cxreco.recognise.replay import latest_states
+from cxreco.recognise.undated import PLACE
 from cxreco.repeat.log import market_at
 from cxreco.request.propose import context_of
 
@@ -77,6 +79,35 @@ def test_more_items_than_the_recalls_name_come_from_what_is_popular(shop: Settin
     there = np.flatnonzero(market.shelf.available & ~np.isnan(market.shelf.price))
     assert row == 0
     assert sorted(found.codes.tolist()) == there.tolist()
+
+
+def test_a_log_without_dates_is_learned_from_and_ranked(tmp_path: Path) -> None:
+    """Customers count from anywhere; each buys their own pair of items again and again, and something else."""
+    rng = np.random.default_rng(2)
+    items = [{"item_id": f"i{i}", "title": f"thing {i}", "category": "c", "price": 1.0} for i in range(30)]
+    events = []
+    for customer in range(60):
+        start = int(rng.integers(0, 50))
+        for place in range(start, start + int(rng.integers(3, 9))):
+            bought = {2 * (customer % 10), 2 * (customer % 10) + 1, int(rng.integers(20, 30))}
+            lines = [{"item_id": f"i{i}", "quantity": 1, "price": 1.0} for i in sorted(bought)]
+            events.append({"event_id": f"{customer}-{place}", "type": "order_completed", "customer_id": f"c{customer}",
+                           "order_id": f"{customer}-{place}", "sequence": place, "items": lines})  # fmt: skip
+    for name, rows in (("items", items), ("events", events)):
+        (tmp_path / f"{name}.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    settings = load_settings(home=tmp_path / "home", durability="relaxed")
+    with opened(settings) as workspace:
+        for kind in ("items", "events"):
+            ingest.imported(workspace, kind, tmp_path / f"{kind}.jsonl", None, QUIET)
+        log = gathered(workspace, lambda _: None)
+        trained(workspace, log, lambda _: None)
+    assert not log.dated
+    assert log.now - log.ticks["at"].max() == PLACE - MICROS
+    (tmp_path / "ids.txt").write_text("".join(f"c{customer}\n" for customer in range(60)))
+    rank.run(settings, tmp_path / "ids.txt", 2, tmp_path / "next.parquet", QUIET)
+    found = pd.read_parquet(tmp_path / "next.parquet").groupby("customer_id")["item_id"].agg(set)
+    own = [found[f"c{c}"] == {f"i{2 * (c % 10)}", f"i{2 * (c % 10) + 1}"} for c in range(60)]
+    assert np.mean(own) > 0.9
 
 
 def test_what_cannot_be_read_or_written_is_said(shop: Settings, tmp_path: Path) -> None:

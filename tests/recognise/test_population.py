@@ -195,6 +195,28 @@ def test_lifts_equal_those_of_sparse_products(seed):
     assert lift == pytest.approx(lifts_by_matrices(purchases, 14, 6), rel=1e-5)
 
 
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_likeness_equals_that_of_sparse_products(seed):
+    rng = np.random.default_rng(seed)
+    pairs = np.unique(rng.integers(0, (9, 14), size=(60, 2)), axis=0)
+    owned = csr_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(9, 14)).toarray()
+    codes, likeness = affinity.alike_of(pairs[:, 0], pairs[:, 1], (9, 14), 5)
+    buyers = owned.sum(axis=0)
+    both = owned.T @ (owned / np.sqrt(np.maximum(owned.sum(axis=1, keepdims=True), 1.0)))
+    both /= (buyers + affinity.LIKENESS_STRENGTH)[:, None] * (buyers + 1.0) ** affinity.POPULAR_DISCOUNT
+    np.fill_diagonal(both, 0.0)
+    assert likeness == pytest.approx(np.sort(both, axis=1)[:, ::-1][:, :5], rel=1e-5)
+    assert np.all((codes >= 0) == (likeness > 0.0)) and not np.any(codes == np.arange(14)[:, None])
+
+
+def test_the_latest_orders_count_one_a_customer():
+    rows = bought(1, 0, *range(300, 399)) + bought(1, 1, 399) + bought(2, 1, 399) + bought(3, 2, 369)
+    p = population_of(ticks_of(rows), shelf_of(4), AS_OF)
+    weight = np.exp2(-np.array([1.0, 1.0, 31.0]) / 30.0)
+    assert p.latest == pytest.approx([0.0, weight[:2].sum() / weight.sum(), weight[2] / weight.sum(), 0.0])
+
+
 def test_a_huge_basket_is_cut_and_costs_no_square():
     n = 5 * affinity.MOST_ITEMS
     rows = [row for i in range(n) for row in bought(1, i, 3, 4)]

@@ -5,7 +5,7 @@ import pytest
 from cxreco.errors import BadInput
 from cxreco.journey import DAY
 from cxreco.recognise.layout import TICK, Kind
-from cxreco.repeat.experiments import WEEK, compare, customer_weeks
+from cxreco.repeat.experiments import WEEK, assignments_of, compare, customer_weeks
 from cxreco.respond.worth import Worth
 
 WORTH = Worth()
@@ -118,3 +118,52 @@ def test_controls_are_compared_with_each_other_once():
     pairs = compare(frame).differences[["arm", "control"]].to_numpy().tolist()
     assert pairs == [["champion", "holdout"], ["random", "holdout"], ["champion", "random"]]
     assert compare(frame[frame["arm"] == "champion"]).differences.empty
+
+
+def asked(*rows):
+    """Decisions as (customer, at, the arm they had been dealt), in order of arrival."""
+    frame = pd.DataFrame(rows, columns=["customer_id", "at", "assigned_arm"])
+    return frame.assign(seq=np.arange(1, len(rows) + 1))
+
+
+def test_everybody_is_assigned_from_the_first_moment_that_was_asked_about():
+    frame = asked(("a", 5, "champion"), ("b", 9, "holdout"), ("a", 3, "champion"), ("b", 11, "holdout"))
+    arms = {"a": "champion", "b": "holdout"}
+    found = assignments_of(frame, np.array([4, 7, 4, 7]), arms.__getitem__).set_index("customer_id")
+    assert found.loc["a"].to_dict() == {"customer": 4, "arm": "champion", "from_at": 3}
+    assert found.loc["b"].to_dict() == {"customer": 7, "arm": "holdout", "from_at": 9}
+
+
+def test_a_new_dealing_begins_where_the_log_stops_contradicting_it():
+    """b was in the holdout once; a's arm did not change, but what a did before the new dealing does not count."""
+    frame = asked(("a", 1, "champion"), ("b", 2, "holdout"), ("b", 5, "champion"), ("a", 6, "champion"))
+    found = assignments_of(frame, np.array([0, 1, 1, 0]), lambda _: "champion").set_index("customer_id")
+    assert found["from_at"].to_dict() == {"a": 6, "b": 5}
+    assert assignments_of(frame[:2], np.array([0, 1]), lambda _: "champion").empty
+
+
+def test_what_came_back_is_laid_to_the_order_it_names():
+    """Two orders of one item, before and under the arm; the return names the earlier."""
+    people = assigned(("a", 0, "champion", WEEK))
+    ticks = ticks_of(
+        [
+            (0, DAY, Kind.ORDER_LINE, LINE), (0, DAY, Kind.ORDER, {}),
+            (0, WEEK + DAY, Kind.ORDER_LINE, LINE), (0, WEEK + DAY, Kind.ORDER, {}),
+            (0, 2 * WEEK, Kind.RETURNED, {"item": 1}),
+        ]
+    )  # fmt: skip
+    order = np.array([1, 1, 2, 2, 1], dtype=np.uint64)
+    assert customer_weeks(people, ticks, worth=WORTH, as_of=4 * WEEK)["returned"].sum() == 1.0
+    assert customer_weeks(people, ticks, worth=WORTH, as_of=4 * WEEK, order=order)["returned"].sum() == 0.0
+
+
+def test_it_is_said_in_plain_words():
+    found = compare(shop(np.random.default_rng(0), customers=3_000, lift=0.5))
+    assert "champion against holdout: +" in found.words("CHF")[0]
+    assert "CHF a customer and week" in found.words("CHF")[0] and "evidently more" in found.words("CHF")[0]
+    close = compare(shop(np.random.default_rng(0), customers=60))
+    assert "too close to tell yet" in close.words()[0]
+    alone = compare(shop(np.random.default_rng(0), share=1.0))
+    assert "no control" in alone.words()[0]
+    broken = compare(shop(np.random.default_rng(0)), shares={"champion": 0.7, "holdout": 0.3})
+    assert "no difference between them can be trusted" in broken.words()[0]

@@ -143,3 +143,14 @@ def test_reports_on_different_decisions_are_not_compared():
     champion, challenger = pair(n=100)
     with pytest.raises(BadInput, match="different decisions"):
         judge(champion, replace(challenger, decision_id=challenger.decision_id + 1), RULES, kind="change")
+
+
+def test_undecided_is_who_lacks_evidence_and_shows_nothing_worse():
+    few = judge(*pair(n=120, lift=0.3), RULES, kind="change")
+    assert not few.promote and few.undecided
+    worse = judge(*pair(policy=np.array([0.2, 0.1, 0.7]), lift=0.8, n=6_000), RULES, kind="change")
+    assert not worse.promote and worse.needed is None and not worse.undecided
+    harmful = judge(*pair(lift=0.5, harm=0.5), RULES, kind="change")
+    assert not harmful.promote and not harmful.undecided
+    better = judge(*pair(lift=0.8, n=6_000), RULES, kind="change")
+    assert better.promote and not better.undecided

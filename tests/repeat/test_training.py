@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cxreco.errors import BadSpec
-from cxreco.journey import DAY
+from cxreco.journey import DAY, HOUR
 from cxreco.recognise.layout import Kind
+from cxreco.repeat.soon import Soon
 from cxreco.repeat.training import TrainingSpec, answers_of, fit_playbook, learn, returned_share, spec_hash
 from cxreco.respond.worth import Worth
 
@@ -56,7 +57,7 @@ def test_the_judged_twin_never_saw_the_days_it_is_judged_on(lived, lessons):
 def test_without_decisions_it_is_the_apprentice(lived, specs):
     log = lived.log
     nothing = log.decisions.take(np.zeros(len(log.decisions.decisions), dtype=bool))
-    alone = replace(log, decisions=nothing, ticks=log.ticks[log.ticks["kind"] != Kind.DECIDED])
+    alone = replace(log, decisions=nothing, ticks=log.ticks[log.ticks["kind"] != Kind.DECIDED], order=None)
     made = fit_playbook(learn(alone, specs), salt="s")
     assert made.apprentice and made.decisions == 0
     for name in ("order", "returned", "complained", "unsubscribed", "satisfied", "wrong"):
@@ -73,12 +74,15 @@ def test_the_same_log_makes_the_same_playbook(lived, lessons):
 
 
 def test_an_answer_counts_once_it_is_settled(lived, lessons):
-    log, worth = lived.log, Worth.from_spec(lived.specs["reward"])
+    log, worth, soon = lived.log, Worth.from_spec(lived.specs["reward"]), Soon(visit=1.0, message=1.0)
     made = log.decisions.decisions["at"].to_numpy(np.int64)
     sizes = []
-    for as_of in (int(made.min()), int(made.min()) + worth.order_window + DAY, log.now + worth.order_window):
-        answers, _ = answers_of(log, worth, as_of=as_of)
-        assert np.all(answers.at + worth.order_window <= as_of) and np.all(np.diff(answers.at) >= 0)
+    for as_of in (int(made.min()), int(made.min()) + 2 * DAY, log.now + worth.order_window):
+        answers, _ = answers_of(log, worth, soon, as_of=as_of)
+        assert np.all(answers.at + HOUR <= as_of) and np.all(np.diff(answers.at) >= 0)
+        assert np.array_equal(answers.window_over, answers.at + worth.order_window <= as_of)
+        assert not answers.margin[~answers.window_over].any()
+        assert np.all(answers.outcomes["order"][answers.window_over] <= answers.ordered[answers.window_over])
         assert not len(answers) or {len(y) for y in answers.outcomes.values()} == {len(answers)}
         sizes.append(len(answers))
     assert sizes[0] == 0 and sizes[0] < sizes[1] <= sizes[2] == made.size

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,15 @@ from numpy.typing import NDArray
 from cxreco.errors import BadSpec, StalePlaybook
 from cxreco.journey import DAY
 from cxreco.request.features import RANKER_COLUMN, RANKER_FEATURES
-from cxreco.request.ranker import Blend, ItemRanker, Ranker, RankerRows, RankerSpec, fit_ranker, load_ranker
+from cxreco.request.ranker import (
+    Blend,
+    ItemRanker,
+    Ranker,
+    RankerRows,
+    RankerSpec,
+    fit_ranker,
+    load_ranker,
+)
 from cxreco.request.training_rows import TrainingLog, ranker_rows
 
 Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -75,6 +84,18 @@ def test_what_it_calls_likely_is_bought(fitted: ItemRanker, later: RankerRows) -
         part = (p >= low) & (p < high)
         error = 4 * np.sqrt(0.25 / max(part.sum(), 1)) + 0.05
         assert abs(p[part].mean() - later.y[part].mean()) < error
+
+
+def test_orders_foretold_weeks_ahead_teach_the_order_of_items_not_how_soon(log: TrainingLog, later: RankerRows) -> None:
+    rows = ranker_rows(log, until=170 * DAY, most=900, early_share=0.6)
+    assert rows.early.mean() > 0.3
+    # As if everything were bought in the weeks after an early moment: the probabilities are of what is bought soon.
+    flooded = replace(rows, y=np.where(np.repeat(rows.early, rows.group), 1.0, rows.y))
+    for given in (rows, flooded):
+        ranker = fit_ranker(given, RankerSpec(lightgbm=SMALL, most_negatives=0))
+        assert isinstance(ranker, Ranker)
+        p = np.concatenate([ranker.buy(later.x[span], ranker.scores(later.x[span])) for span in spans(later)])
+        assert p.mean() == pytest.approx(later.y.mean(), rel=0.25)
 
 
 def test_the_order_of_scores_is_that_of_probabilities(fitted: ItemRanker, later: RankerRows) -> None:

@@ -1,0 +1,52 @@
+"""What a card says of the change: specs, categories, what was learned; in words."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from cxreco.edge.specs import load_specs
+from cxreco.journey import MODES
+from cxreco.pipelines.card import changes
+from cxreco.pipelines.trials import flat
+from cxreco.respond.design import SIGNALS, WIDTH
+
+
+def test_the_same_again_is_a_refresh_with_more_answers(playbook):
+    specs = load_specs().tables
+    said = list(changes(playbook, replace(playbook, decisions=1_200), specs, specs))
+    assert said[0] == "it learned from 1,200 answered decisions more"
+    assert "its specs are the same: a refresh" in said
+    assert "what it believes of each mode moved by less than it is unsure of" in said
+
+
+def test_a_changed_spec_is_named_with_what_it_was(playbook):
+    before = load_specs().tables
+    after = {**before, "policy": {**before["policy"], "floor": 0.01}}
+    said = list(changes(playbook, playbook, before, after))
+    assert f"models/policy.toml: floor, {before['policy']['floor']} became 0.01" in said
+    assert not any("a refresh" in line for line in said)
+    action = before["actions"]["action"][0]
+    other = [{**action, "expires_hours": 99}, *before["actions"]["action"][1:]]
+    said = list(changes(playbook, playbook, before, {**before, "actions": {"action": other}}))
+    line = f"models/actions.toml: action.{action['id']}.expires_hours, {action['expires_hours']} became 99"
+    assert line in said
+
+
+def test_what_may_be_ordered_and_what_was_learned_is_told(playbook):
+    head = playbook.value.heads["order"]
+    theta, own = head.theta.copy(), head.theta.size - WIDTH * len(MODES)
+    at = own + WIDTH * MODES.index("coach_behavior") + SIGNALS.index("fatigue")
+    theta[at] -= 2.0
+    learned = replace(head, theta=theta, covariance=np.eye(theta.size) * 0.01)
+    value = replace(playbook.value, heads={**playbook.value.heads, "order": learned})
+    ladder = replace(playbook.ladder, notice={"tea": 0.9, "drinks": 0.01})
+    said = list(changes(playbook, replace(playbook, value=value, ladder=ladder), {}, {}))
+    assert "orders may now be placed (notice) in tea" in said
+    assert any(line.startswith("orders may no longer be placed (notice) in bakery") for line in said)
+    moved = [line for line in said if "for an order" in line]
+    assert len(moved) == 1 and moved[0].startswith("coach_behavior: “contacts of the last week” counts less")
+
+
+def test_tables_lie_flat():
+    nested = {"a": {"b": {"c": 1}, "d": [1, 2]}, "e": [{"id": "x", "f": 2}, {"g": 3}]}
+    assert flat(nested) == {"a.b.c": 1, "a.d": [1, 2], "e.x.f": 2, "e.1.g": 3}
