@@ -44,7 +44,8 @@ def lists_of(scores: Scores, customers: I64) -> I32:
     parts: list[I32] = []
     for start in range(0, customers.size, CHUNK):
         block = scores(customers[start : start + CHUNK])
-        near = np.argpartition(-block, MOST, axis=1)[:, : MOST + 1]
+        border = min(MOST, block.shape[1] - 1)
+        near = np.argpartition(-block, border, axis=1)[:, : border + 1]
         # Ties at the border are left to chance by a partition: take all that reach it.
         least = np.take_along_axis(block, near, axis=1).min(axis=1)
         for row in range(block.shape[0]):
@@ -113,24 +114,47 @@ def tifu_vectors(history: Baskets, params: Params) -> csr_matrix:
     return _matrix(history, weight)
 
 
-def tifu_knn(history: Baskets, params: Params) -> Scores:
-    """TIFU-KNN: `alpha` of the customer's own vector, the rest of the mean of the `k` nearest (Euclidean)."""
-    vectors = tifu_vectors(history, params)
-    k, alpha = int(params["k"]), params["alpha"]
+class TifuKnn:
+    """TIFU-KNN: `alpha` of the customer's own vector, the rest of the mean of the `k` nearest (Euclidean).
+
+    What is the same for all `alpha` is remembered of the last fit: the grid tries them one after another.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] = ()
+        self._found: dict[bytes, tuple[csr_matrix, csr_matrix]] = {}
+        self._vectors: csr_matrix | None = None
+
+    def fit(self, history: Baskets, params: Params) -> Scores:
+        """Return the scores of a history."""
+        k, alpha = min(int(params["k"]), history.n_customers - 1), params["alpha"]
+        key = (history, k, params["groups"], params["within"], params["between"])
+        if not self._key or self._key[0] is not history or self._key[1:] != key[1:]:
+            self._key, self._found, self._vectors = key, {}, None
+        vectors = tifu_vectors(history, params) if self._vectors is None else self._vectors
+        self._vectors, found = vectors, self._found
+
+        def scores(customers: I64) -> F32:
+            asked = customers.tobytes()
+            if asked not in found:
+                found[asked] = _with_nearest(vectors, customers, k)
+            own, near = found[asked]
+            return np.asarray((alpha * own + (1.0 - alpha) * near).toarray(), dtype=np.float32)
+
+        return scores
+
+
+def _with_nearest(vectors: csr_matrix, customers: I64, k: int) -> tuple[csr_matrix, csr_matrix]:
+    """Return the customers' vectors, and the means of those of their `k` nearest others."""
     square = np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
-    others = vectors.T.tocsr()
-
-    def scores(customers: I64) -> F32:
-        asked = vectors[customers]
-        near = square[None, :] - 2.0 * (asked @ others).toarray()
-        near[np.arange(customers.size), customers] = np.inf
-        chosen = np.argpartition(near, k, axis=1)[:, :k]
-        rows = np.repeat(np.arange(customers.size), k)
-        picks = csr_matrix((np.full(rows.size, 1.0 / k, np.float32), (rows, chosen.ravel())),
-                           shape=(customers.size, vectors.shape[0]))  # fmt: skip
-        return np.asarray(alpha * asked.toarray() + (1.0 - alpha) * (picks @ vectors).toarray(), dtype=np.float32)
-
-    return scores
+    asked = vectors[customers]
+    apart = square[None, :] - 2.0 * (asked @ vectors.T).toarray()
+    apart[np.arange(customers.size), customers] = np.inf
+    chosen = np.argpartition(apart, k, axis=1)[:, :k]
+    rows = np.repeat(np.arange(customers.size), k)
+    weight = np.full(rows.size, 1.0 / k, np.float32)
+    picks = csr_matrix((weight, (rows, chosen.ravel())), shape=(customers.size, vectors.shape[0]))
+    return asked, (picks @ vectors).tocsr()
 
 
 def up_cf(history: Baskets, params: Params) -> Scores:
@@ -196,7 +220,7 @@ METHODS: Sequence[Method] = (
     ),
     Method(
         name="TIFU-KNN",
-        fit=tifu_knn,
+        fit=TifuKnn().fit,
         grid=_grid(
             k=(50, 100, 300, 900), groups=(3, 7, 15), within=(0.9,), between=(0.7, 0.9), alpha=(0.1, 0.3, 0.5, 0.7)
         ),
