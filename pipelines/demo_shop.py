@@ -120,8 +120,8 @@ def _policy_said(workspace: Workspace, playbook: Playbook) -> str:
     days = TrainingSpec.from_spec(workspace.specs["training"]).later_days
     return (
         "The mode policy is still the apprentice: no decision was logged and answered here yet, so it chooses modes\n"
-        "by the beliefs in models/value.toml. Rankers and replenishment are learned from this log; the champion's\n"
-        f"own stop {days:g} days before its end, for the days after teach what customers do by themselves."
+        "by the beliefs in models/value.toml. Rankers and replenishment are learned from this log, and what customers\n"
+        f"do by themselves from its last {days:g} days."
     )
 
 
