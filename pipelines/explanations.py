@@ -45,7 +45,7 @@ def explained(lessons: Lessons, playbook: Playbook, currency: str) -> dict[str, 
         drawn = coefficient_picture if name == "order" else strongest_picture
         files |= _kept(name, table, drawn(_said(table), title) if head.rows or name == "order" else None)
     moment = decisions.x[decisions.starts].astype(np.float64)
-    for name, table in tree_attributions_of(playbook.value.heads, VALUE_FEATURES, x, moment).items():
+    for name, table in tree_attributions_of(playbook.value.heads, VALUE_FEATURES, moment).items():
         title = f"{name}: what its boosted part goes by"
         files |= _kept(f"{name}_trees", table, attribution_picture(table, title))
     drivers = mode_drivers(playbook.value, decisions)

@@ -205,7 +205,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def playbook() -> "Playbook":
     """Return a playbook that nobody has trained: beliefs decide, and every category of CATEGORIES stands at notice."""
     from cxreco.edge.specs import load_specs
-    from cxreco.repeat.value_training import Answers, Undisturbed, ValueSpec, fit_value
+    from cxreco.repeat.value_training import ANSWERED, Answers, Undisturbed, ValueSpec, fit_value
     from cxreco.request.actions import Actions
     from cxreco.request.need import NeedModel
     from cxreco.request.propose import RequestModels
@@ -220,10 +220,11 @@ def playbook() -> "Playbook":
     guardrails = Guardrails.from_spec(specs["guardrails"])
     worth = Worth.from_spec(specs["reward"])
     nobody = Undisturbed.none()
+    nobody_acted = nobody.at.astype(bool)
     nothing = Answers(
-        x=nobody.x, hold_x=nobody.x, mode=nobody.at.astype("i2"), contact=nobody.at.astype(bool), outcomes={}, ripe={},
-        ordered=nobody.soon, window_over=nobody.at.astype(bool), margin=nobody.margin, margin_soon=nobody.margin,
-        at=nobody.at,
+        x=nobody.x, hold_x=nobody.x, mode=nobody.at.astype("i2"), contact=nobody_acted,
+        outcomes=dict.fromkeys(ANSWERED, nobody.soon), ripe=dict.fromkeys(ANSWERED, nobody_acted), stopped=nobody.soon,
+        ordered=nobody.soon, window_over=nobody_acted, margin=nobody.margin, margin_soon=nobody.margin, at=nobody.at,
     )  # fmt: skip
     value = fit_value(ValueSpec.from_spec(specs["value"]), worth, nobody, nothing, return_rate=worth.return_rate)
     need = NeedModel.from_spec(specs["need"])

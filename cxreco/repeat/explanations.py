@@ -186,22 +186,18 @@ def without(value: ValueModel, signal: int) -> ValueModel:
     return replace(value, heads=heads)
 
 
-def tree_attributions_of(
-    heads: Mapping[str, Head], names: Sequence[str], x: F64, moment: F64
-) -> dict[str, pd.DataFrame]:
+def tree_attributions_of(heads: Mapping[str, Head], names: Sequence[str], moment: F64) -> dict[str, pd.DataFrame]:
     """Return the attributions of each head's boosted part, of those that have one.
 
     Parameters
     ----------
-    x, moment
-        (n, F) of the decisions that were made, and of `hold` at the same moments: a head that has coefficients of the
-        moment itself boosts the moment, the others the candidate.
+    moment
+        (n, F) of `hold` at the moments of the decisions: trees see nothing else.
     """
-    seen = {name: x if head.theta.size == POOLED else moment for name, head in heads.items()}
     return {
-        name: attributed(tree_contributions(head.trees.text, seen[name])[:, :-1], seen[name], names)
+        name: attributed(tree_contributions(head.trees.text, moment)[:, :-1], moment, names)
         for name, head in heads.items()
-        if head.trees is not None and len(x)
+        if head.trees is not None and len(moment)
     }
 
 

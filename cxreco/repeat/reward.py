@@ -51,10 +51,10 @@ class Outcomes:
     ----------
     frame
         `decision_id, customer_id, at, mode`; 0/1 as floats: `ordered, returned, cancelled, complained, unsubscribed,
-        surveyed, satisfied, accepted, dismissed, wrong_auto, contact`; `orders, lines, revenue, margin` (bought),
-        `kept_margin` (less what came back), `returned_lines, returned_price, cancelled_lines`; `money_observed`,
-        `predicted_loss` (of returns still to come), `money` (NaN before the order window is over); booleans
-        `ripe_order, ripe_harm`.
+        surveyed, satisfied, accepted, dismissed, wrong_auto, stopped` (an order of the shop's, in its notice),
+        `contact`; `orders, lines, revenue, margin` (bought), `kept_margin` (less what came back), `returned_lines,
+        returned_price, cancelled_lines`; `money_observed`, `predicted_loss` (of returns still to come), `money` (NaN
+        before the order window is over); booleans `ripe_order, ripe_harm`.
     as_of
         The instant of judgement, microseconds.
     orphans
@@ -181,6 +181,7 @@ def _joined(
         "accepted": naming(ticks, judged, TAKEN, window=worth.harm_window),
         "dismissed": naming(ticks, judged, (Kind.DISMISSED,), window=worth.harm_window),
         "wrong_auto": wrong & (mode == MODE_CODE[Mode.AUTOMATE]),
+        "stopped": naming(ticks, judged, (Kind.AUTO_CANCELLED,), window=worth.harm_window),
         "contact": np.asarray(contact, dtype=np.bool_),
     }
     sums = {

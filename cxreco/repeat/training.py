@@ -201,6 +201,7 @@ def answers_of(log: Log, worth: Worth, soon: Soon, *, as_of: int) -> tuple[Answe
         contact=outcomes.frame["contact"].to_numpy(np.float64)[rows] > 0,
         outcomes={name: outcome[rows] for name, (outcome, _) in heads.items()},
         ripe={name: ripe[rows] for name, (_, ripe) in heads.items()},
+        stopped=outcomes.frame["stopped"].to_numpy(np.float64)[rows],
         ordered=outcomes.frame["ordered"].to_numpy(np.float64)[rows],
         window_over=over,
         margin=np.where(over, outcomes.frame["margin"].to_numpy(np.float64)[rows], 0.0),
@@ -224,7 +225,7 @@ def _placed(log: Log, answers: Answers, item_ids: list[str], worth: Worth) -> Ev
         certainty=np.nan_to_num(answers.x[rows, VALUE_COLUMN["certainty"]]),
         wrong=answers.outcomes["wrong"][rows] > 0,
         gain=np.nan_to_num(answers.x[rows, VALUE_COLUMN["item_margin"]]) * units,
-        loss=worth.return_cost(price),
+        loss=np.where(answers.stopped[rows] > 0, worth.cancel_handling, worth.return_cost(price)),
     )
 
 

@@ -19,7 +19,7 @@ from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
 from cxreco.respond.design import Beliefs, pooled, signals
 from cxreco.respond.head import Head, Prior, logit_of, prior_head
 from cxreco.respond.head_fitting import Rows, Trees, fit_head
-from cxreco.respond.value import ANYWAY, BASE_SIGNALS, HEADS, ON_A_PAGE, Basket, ValueModel, base_design
+from cxreco.respond.value import ANYWAY, BASE_SIGNALS, GROUNDED, HEADS, Basket, ValueModel, base_design
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
@@ -27,6 +27,7 @@ I64 = NDArray[np.int64]
 I16 = NDArray[np.int16]
 Bool = NDArray[np.bool_]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
+STOPPED: Mapping[str, float] = MappingProxyType({"stopped": 0.5, "stopped_orders": 10.0})
 CARRIED: Mapping[str, float] = MappingProxyType({"visit": 0.8, "visit_sd": 0.1, "message": 0.6})
 ANSWERED: tuple[str, ...] = tuple(head for head in HEADS if head not in ANYWAY)
 
@@ -82,6 +83,8 @@ class Answers:
         Head name -> (n,) 0 or 1; of `order` whether an order came soon.
     ripe
         Head name -> (n,) whether that outcome is settled by now.
+    stopped
+        (n,) whether it was an order of the shop's that the customer stopped in its notice; 0 or 1.
     ordered, window_over
         (n,) whether they ordered within the window, and whether it is over.
     margin, margin_soon
@@ -96,6 +99,7 @@ class Answers:
     contact: Bool
     outcomes: Mapping[str, F64]
     ripe: Mapping[str, Bool]
+    stopped: F64
     ordered: F64
     window_over: Bool
     margin: F64
@@ -115,6 +119,7 @@ class ValueSpec:
     anyway: Mapping[str, Mapping[str, float]]
     basket: Mapping[str, float]
     carried: Mapping[str, float]
+    stopped: Mapping[str, float]
     soon: Soon
     trees: Trees
 
@@ -125,13 +130,15 @@ class ValueSpec:
         if unknown:
             raise BadSpec(f"unknown tables {sorted(unknown)}; known: {', '.join([*HEADS, 'basket', 'trees'])}",
                           where="value.toml")  # fmt: skip
-        beliefs, rates = {}, {}
+        beliefs, rates, stopped = {}, {}, dict(STOPPED)
         told = dict(spec.get("order", {}))
         soon = Soon(**{key: float(told.pop(f"{key}_hours")) for key in ("visit", "message") if f"{key}_hours" in told})
         carried = {key: float(told.pop(f"carried_{key}", usual)) for key, usual in CARRIED.items()}
         for name in ANSWERED:
             table = told if name == "order" else dict(spec.get(name, {}))
             rates[name] = float(table.pop("rate", 0.01))
+            if name == "wrong":
+                stopped = {key: float(table.pop(key, usual)) for key, usual in STOPPED.items()}
             firm = {key: float(table.pop(key)) for key in ("sd_shared", "sd_mode") if key in table}
             beliefs[name] = Beliefs(by_mode=table, **firm)
         known = {*Trees.__dataclass_fields__}
@@ -143,6 +150,7 @@ class ValueSpec:
             anyway={name: _numbers(spec, name, {"rate", "sd", *BASE_SIGNALS}) for name in ANYWAY},
             basket=_numbers(spec, "basket", {"pseudo_orders"}),
             carried=carried,
+            stopped=stopped,
             soon=soon,
             trees=Trees(**spec.get("trees", {})),
         )
@@ -167,7 +175,8 @@ def fit_value(
     )  # fmt: skip
     model = ValueModel(
         heads=anyway | {name: prior_head(_prior(name, spec)) for name in ANSWERED},
-        basket=basket, carried=_fit_carried(spec, basket, undisturbed, answers), worth=worth, rates=rates,
+        basket=basket, carried=_fit_carried(spec, basket, undisturbed, answers),
+        stopped=_fit_stopped(spec, answers), worth=worth, rates=rates,
     )  # fmt: skip
     if len(answers) == 0:
         return model
@@ -206,34 +215,36 @@ def _fit_carried(spec: ValueSpec, basket: Basket, undisturbed: Undisturbed, answ
     return float(np.clip(1.0 + found[0], 0.0, 1.0)), spec.carried["message"]
 
 
+def _fit_stopped(spec: ValueSpec, answers: Answers) -> float:
+    """Return the share of the wrong orders that are stopped in their notice, shrunk to the belief."""
+    wrong = answers.ripe["wrong"] & (answers.mode == AUTOMATE) & (answers.outcomes["wrong"] > 0.0)
+    return _rate(answers.stopped[wrong], spec.stopped["stopped"], strength=spec.stopped["stopped_orders"])
+
+
 def _rows(name: str, model: ValueModel, answers: Answers) -> Rows:
-    """Return what one head learns from: its settled answers, with what is believed of them as offset."""
+    """Return what one head learns from: its settled answers, with what is believed of them as offset.
+
+    What follows `hold` is the ground on which the lifts of a grounded head stand.
+    """
+    keep = answers.ripe[name].copy()
     if name == "order":
-        return _order_rows(model, answers)
-    keep = answers.ripe[name] & (answers.mode > 0)
-    if name == "wrong":
+        keep &= answers.mode != AUTOMATE
+    elif name == "wrong":
         keep &= answers.mode == AUTOMATE
-    if name == "returned":
-        keep &= answers.ordered > 0
-    offset = _offset(name, model, answers, keep)
+    elif name == "returned":
+        keep &= (answers.mode > 0) & (answers.ordered > 0)
     design = pooled(signals(answers.x[keep], model.basket.usual), answers.mode[keep])
+    if name in GROUNDED:
+        design = np.column_stack([base_design(answers.hold_x[keep]), design])
+    offset = _offset(name, model, answers, keep)
     return Rows(x=answers.hold_x[keep], design=design, offset=offset, y=answers.outcomes[name][keep],
-                at=answers.at[keep])  # fmt: skip
-
-
-def _order_rows(model: ValueModel, answers: Answers) -> Rows:
-    """Return what `order` learns from: `hold` too, which is the ground on which the lifts stand."""
-    keep = answers.ripe["order"] & (answers.mode != AUTOMATE)
-    moment, mode = answers.hold_x[keep], answers.mode[keep]
-    design = np.column_stack([base_design(moment), pooled(signals(answers.x[keep], model.basket.usual), mode)])
-    return Rows(x=moment, design=design, offset=model.anyway("soon", moment), y=answers.outcomes["order"][keep],
                 at=answers.at[keep])  # fmt: skip
 
 
 def _prior(name: str, spec: ValueSpec) -> Prior:
     """Return what is believed of a head's coefficients; of the moments served, that they are like history's."""
     beliefs = spec.beliefs[name].prior()
-    if name != "order":
+    if name not in GROUNDED:
         return beliefs
     served = np.full(len(BASE_SIGNALS), spec.anyway["soon"].get("sd", 0.7))
     return Prior(mean=np.concatenate([np.zeros(served.size), beliefs.mean]), sd=np.concatenate([served, beliefs.sd]))
@@ -241,12 +252,13 @@ def _prior(name: str, spec: ValueSpec) -> Prior:
 
 def _offset(name: str, model: ValueModel, answers: Answers, keep: Bool) -> F64:
     x = answers.x[keep]
+    if name == "order":
+        return model.anyway("soon", answers.hold_x[keep])
     if name == "wrong":
         return logit_of(1.0 - np.nan_to_num(x[:, VALUE_COLUMN["certainty"]]))
     if name == "returned":
         return logit_of(model.return_rate(x, answers.mode[keep]))
-    rate = model.rates[name] * np.where(answers.contact[keep] | (name == "satisfied"), 1.0, ON_A_PAGE)
-    return logit_of(rate)
+    return model.rare(name, answers.contact[keep])
 
 
 def _usual_margin(undisturbed: Undisturbed, answers: Answers) -> float:

@@ -25,11 +25,13 @@ SIGNALS, BASE_SIGNALS = 23, 12
 PARTS: tuple[str, ...] = (
     "order", "order_anyway", "order_soon", "margin", "returned", "complained", "unsubscribed", "satisfied", "wrong",
 )  # fmt: skip
-# The heads in the order of `Packed`; the first three also see the moment.
+# The heads in the order of `Packed`.
 BASE, SOON, ORDER, RETURNED, COMPLAINED, UNSUBSCRIBED, SATISFIED, WRONG = range(8)
 HEADS: tuple[str, ...] = (
     "base", "soon", "order", "returned", "complained", "unsubscribed", "satisfied", "wrong",
 )  # fmt: skip
+# Those that see the moment alone, and those that see the candidate too; the others see the candidate alone.
+ALONE, GROUNDED = (BASE, SOON), (ORDER, COMPLAINED, UNSUBSCRIBED, SATISFIED)
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 PSEUDO_ANSWERS, EXPECTED_ACCEPTANCE = 4.0, 0.2
 SMALLEST = 1e-4
@@ -75,7 +77,7 @@ class Packed(NamedTuple):
     Attributes
     ----------
     moment
-        (3, BASE_SIGNALS) coefficients of `base`, `soon` and the moment's part of `order`.
+        (8, BASE_SIGNALS) coefficients of what the moment tells; zero for `returned` and `wrong`.
     candidate
         (8, modes * SIGNALS) coefficients of the pooled design; zero for `base` and `soon`.
     bend
@@ -84,8 +86,8 @@ class Packed(NamedTuple):
         (8,) what is expected where nothing else is known; of `order` and `wrong` not read.
     money
         Of a unit of margin, of a return's handling and its share of the price, of a complaint, an unsubscribe, a
-        pleased answer and a contact; then the share of the price that is margin.
-    usual, pseudo_orders, on_a_page
+        pleased answer and a contact; then the share of the price that is margin, and of handling a stopped order.
+    usual, pseudo_orders, on_a_page, stopped
         See `value`.
     carried
         (2,) on a page, and after a message.
@@ -100,9 +102,10 @@ class Packed(NamedTuple):
     pseudo_orders: float
     carried: F64
     on_a_page: float
+    stopped: float
 
 
-MARGIN, HANDLING, PRICE_SHARE, COMPLAINT, UNSUBSCRIBE, PLEASED, CONTACT, MARGIN_SHARE = range(8)
+MARGIN, HANDLING, PRICE_SHARE, COMPLAINT, UNSUBSCRIBE, PLEASED, CONTACT, MARGIN_SHARE, STOPPED = range(9)
 
 
 def packed(
@@ -113,6 +116,7 @@ def packed(
     *,
     carried: tuple[float, float],
     on_a_page: float,
+    stopped: float,
 ) -> Packed:
     """Return a value model's numbers, packed.
 
@@ -123,16 +127,16 @@ def packed(
     rates
         By name of the head.
     money
-        As `Packed.money`, eight numbers.
+        As `Packed.money`, nine numbers.
     basket
         `usual` and `pseudo_orders`.
     """
-    moment, candidate = np.zeros((3, BASE_SIGNALS)), np.zeros((len(HEADS), _MODES * SIGNALS))
+    moment, candidate = np.zeros((len(HEADS), BASE_SIGNALS)), np.zeros((len(HEADS), _MODES * SIGNALS))
     for row, name in enumerate(HEADS):
         theta = heads[name][0]
-        if row <= ORDER:
+        if row in ALONE + GROUNDED:
             moment[row] = theta[:BASE_SIGNALS]
-        if row >= ORDER:
+        if row not in ALONE:
             candidate[row] = theta[-_MODES * SIGNALS :]
     return Packed(
         moment=moment,
@@ -144,6 +148,7 @@ def packed(
         pseudo_orders=float(basket[1]),
         carried=np.array(carried, dtype=np.float64),
         on_a_page=float(on_a_page),
+        stopped=float(stopped),
     )
 
 
@@ -260,8 +265,9 @@ def _pooled(theta: F64, phi: F64, mode: int) -> float:
 
 
 @compiled
-def _probability(head: int, phi: F64, mode: int, offset: float, trees: float, p: Packed) -> float:
-    raw = offset + _pooled(p.candidate[head], phi, mode) + trees
+def _probability(head: int, phi: F64, mode: int, offset: float, ground: float, p: Packed) -> float:
+    """Return a head's answer; `ground` is what its trees and its coefficients make of the moment."""
+    raw = offset + _pooled(p.candidate[head], phi, mode) + ground
     return _expit(p.bend[head, 0] + p.bend[head, 1] * raw)
 
 
@@ -294,7 +300,8 @@ def _placed(x: F64, wrong: float, p: Packed) -> float:
     """Return the money of an order the shop places, beside what is ordered anyway."""
     units = known(x[_UNITS], 1.0)
     item = p.money[MARGIN] * known(x[_ITEM_MARGIN], 0.0) * units
-    cost = p.money[PRICE_SHARE] * known(x[_PRICE], 0.0) * units + p.money[HANDLING]
+    sent_back = p.money[PRICE_SHARE] * known(x[_PRICE], 0.0) * units + p.money[HANDLING]
+    cost = p.stopped * p.money[STOPPED] + (1.0 - p.stopped) * sent_back
     return float((1.0 - wrong) * item - wrong * cost - known(x[_NEED_3], 0.0) * item)
 
 
@@ -324,7 +331,7 @@ def money(
     """
     rows, of = moments
     n = mode.size
-    facts = np.empty((rows.size, 4))
+    facts, ground = np.empty((rows.size, 4)), np.empty((rows.size, len(HEADS)))
     phi, base = np.zeros(SIGNALS), np.empty(BASE_SIGNALS)
     for k in range(rows.size):
         row = x[rows[k]]
@@ -333,18 +340,20 @@ def money(
         for head in range(2):
             raw = _logit(p.rates[head]) + _dot(p.moment[head], base) + trees[head, k]
             logits[head] = p.bend[head, 0] + p.bend[head, 1] * raw
+        for head in GROUNDED:
+            ground[k, head] = _dot(p.moment[head], base) + trees[head, k]
         facts[k, 0] = _expit(logits[BASE])
-        facts[k, 1] = logits[SOON] + _dot(p.moment[ORDER], base)
-        facts[k, 2] = _expit(p.bend[ORDER, 0] + p.bend[ORDER, 1] * (facts[k, 1] + trees[ORDER, k]))
+        facts[k, 1] = logits[SOON]
+        facts[k, 2] = _probability(ORDER, phi, 0, facts[k, 1], ground[k, ORDER], p)
         _, loss = _returned(row, phi, 0, trees[RETURNED, k], p)
         facts[k, 3] = facts[k, 0] * (p.money[MARGIN] * _own(row, p) - loss)
     out, parts = np.empty(n), np.zeros((9, n))
     for i in range(n):
-        k, row, acting = of[i], x[i], mode[i] > 0
+        k, row = of[i], x[i]
         write_signals(phi, row, p.usual)
         annoys = 1.0 if contact[i] else p.on_a_page
         own = _own(row, p)
-        soon = _probability(ORDER, phi, mode[i], facts[k, 1], trees[ORDER, k], p)
+        soon = _probability(ORDER, phi, mode[i], facts[k, 1], ground[k, ORDER], p)
         message = 1 if x[rows[k], _OUTBOUND] > 0.0 else 0
         won = p.carried[message] * (soon - facts[k, 2])
         returned, loss = _returned(row, phi, mode[i], trees[RETURNED, k], p)
@@ -355,10 +364,8 @@ def money(
             parts[8, i] = _probability(WRONG, phi, mode[i], _logit(1.0 - certainty), trees[WRONG, k], p)
             total = facts[k, 3] + _placed(row, parts[8, i], p)
         for head in (COMPLAINED, UNSUBSCRIBED, SATISFIED):
-            chance = _probability(head, phi, mode[i], _logit(p.rates[head]), trees[head, k], p)
-            if head != SATISFIED:
-                chance *= annoys if acting else 0.0
-            parts[head + 1, i] = chance
+            offset = _logit(p.rates[head] * (1.0 if head == SATISFIED else annoys))
+            parts[head + 1, i] = _probability(head, phi, mode[i], offset, ground[k, head], p)
         total -= parts[5, i] * p.money[COMPLAINT] + parts[6, i] * p.money[UNSUBSCRIBE]
         out[i] = total + parts[7, i] * p.money[PLEASED] - (p.money[CONTACT] if contact[i] else 0.0)
         parts[0, i] = clipped(facts[k, 0] + won, 0.0, 1.0)

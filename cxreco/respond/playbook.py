@@ -150,6 +150,7 @@ def _value_out(model: ValueModel) -> dict[str, Any]:
         "heads": heads,
         "basket": basket,
         "carried": list(model.carried),
+        "stopped": model.stopped,
         "worth": model.worth.to_spec(),
         "rates": dict(model.rates),
     }
@@ -162,6 +163,7 @@ def _value_in(files: Mapping[str, bytes]) -> ValueModel:
         heads={name: _head_in(saved["heads"][name], files.get(f"heads/{name}.txt"), width_of(name)) for name in HEADS},
         basket=Basket(usual=basket["usual"], pseudo_orders=basket["pseudo_orders"]),
         carried=(saved["carried"][0], saved["carried"][1]),
+        stopped=saved["stopped"],
         worth=Worth.from_spec(saved["worth"]),
         rates=saved["rates"],
     )

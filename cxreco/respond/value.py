@@ -32,6 +32,8 @@ ON_A_PAGE = 0.1
 # What customers do if nobody acts, within the window and soon; what a candidate does to the latter; what else follows.
 ANYWAY: tuple[str, ...] = ("base", "soon")
 HEADS: tuple[str, ...] = (*ANYWAY, "order", "returned", "complained", "unsubscribed", "satisfied", "wrong")
+# What follows `hold` too: a candidate is charged or credited with what it adds to that, and no more.
+GROUNDED: tuple[str, ...] = ("order", "complained", "unsubscribed", "satisfied")
 BASE_SIGNALS: tuple[str, ...] = (
     "one", "outbound", "asked", "cart", "need_top", "order_due", "search", "item_page", "knows", "match", "orders_30",
     "needs_due",
@@ -96,6 +98,8 @@ class ValueModel:
     carried
         Share of an order that came soon because of an offer that is not missing later in the window: on a page, and
         after a message.
+    stopped
+        Share of the wrong orders that the customer stops in time: they cost their handling, not a return.
     worth
         What an outcome is worth, in money.
     rates
@@ -106,6 +110,7 @@ class ValueModel:
     heads: Mapping[str, Head]
     basket: Basket
     carried: tuple[float, float]
+    stopped: float
     worth: Worth
     rates: Mapping[str, float]
     packed: kernels.Packed = field(init=False, repr=False, compare=False)
@@ -117,10 +122,11 @@ class ValueModel:
             self.rates,
             (
                 worth.margin, worth.return_handling, worth.return_price_share, worth.complaint, worth.unsubscribe,
-                worth.satisfied, worth.contact, worth.margin_share,
+                worth.satisfied, worth.contact, worth.margin_share, worth.cancel_handling,
             ),
             (self.basket.usual, self.basket.pseudo_orders),
             carried=self.carried,
+            stopped=self.stopped,
             on_a_page=ON_A_PAGE,
         )  # fmt: skip
         object.__setattr__(self, "packed", packed)
@@ -172,10 +178,9 @@ class ValueModel:
         wrong = self._wrong(x, moment, design, of)
         if automatic.any():
             money = np.where(automatic, self._placed(x, wrong, at_risk), money)
-        annoys = np.where(contact, 1.0, ON_A_PAGE)
-        complained = np.where(mode > 0, self._rare("complained", moment, design, of) * annoys, 0.0)
-        unsubscribed = np.where(mode > 0, self._rare("unsubscribed", moment, design, of) * annoys, 0.0)
-        satisfied = self._rare("satisfied", moment, design, of)
+        complained, unsubscribed, satisfied = (
+            self.heads[name].probability(moment, served, self.rare(name, contact), of) for name in GROUNDED[1:]
+        )
         money = money - complained * self.worth.complaint - unsubscribed * self.worth.unsubscribe
         money = money + satisfied * self.worth.satisfied - contact * self.worth.contact
         parts = {
@@ -189,6 +194,11 @@ class ValueModel:
         """Return (m,) logits of an order if nobody acts: `base` within the window, `soon` soon; from `hold` rows."""
         offset = np.full(len(moment), logit_of(np.array([self.rates[head]]))[0])
         return self.heads[head].logit(moment, base_design(moment), offset)
+
+    def rare(self, head: str, contact: NDArray[np.bool_]) -> F64:
+        """Return (n,) logits of a complaint, an unsubscribe or a pleased answer, where nothing else is known."""
+        annoys = np.where(contact | (head == "satisfied"), 1.0, ON_A_PAGE)
+        return logit_of(self.rates[head] * annoys)
 
     def return_rate(self, x: F64, mode: I16) -> F64:
         """Return (n,) believed chance that something of the order comes back: the item's own, for one of its lines."""
@@ -205,22 +215,19 @@ class ValueModel:
         certainty = np.nan_to_num(x[:, VALUE_COLUMN["certainty"]])
         return self.heads["wrong"].probability(moment, design, logit_of(1.0 - certainty), of)
 
-    def _rare(self, name: str, moment: F64, design: F64, of: I64) -> F64:
-        offset = np.full(len(design), logit_of(np.array([self.rates[name]]))[0])
-        return self.heads[name].probability(moment, design, offset, of)
-
     def _placed(self, x: F64, wrong: F64, others: F64) -> F64:
         """Return (n,) money of an order the shop places: right and kept, or wrong and paid for."""
         item = self.worth.margin * np.nan_to_num(x[:, VALUE_COLUMN["item_margin"]]) * _units(x)
         unprompted = np.nan_to_num(x[:, VALUE_COLUMN["need_3"]]) * item
-        cost = self.worth.return_cost(np.nan_to_num(x[:, VALUE_COLUMN["item_price"]]) * _units(x))
+        sent_back = self.worth.return_cost(np.nan_to_num(x[:, VALUE_COLUMN["item_price"]]) * _units(x))
+        cost = self.stopped * self.worth.cancel_handling + (1.0 - self.stopped) * sent_back
         return np.asarray(others - unprompted + (1.0 - wrong) * item - wrong * cost, dtype=np.float64)
 
 
 def width_of(head: str) -> int:
     """Return how many coefficients a head has."""
     moment, candidate = len(BASE_SIGNALS), WIDTH * len(MODES)
-    return moment if head in ANYWAY else moment + candidate if head == "order" else candidate
+    return moment if head in ANYWAY else moment + candidate if head in GROUNDED else candidate
 
 
 def base_design(moment: F64) -> F64:

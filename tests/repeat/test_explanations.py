@@ -164,19 +164,18 @@ def test_a_signal_is_worth_what_its_absence_costs_and_an_idle_one_nothing(playbo
     assert again["coach_behavior"]["need"] == 0.0
 
 
-def test_a_head_is_explained_by_what_it_reads(playbook):
-    """One that has coefficients of the moment boosts the moment; another the candidate."""
+def test_a_head_is_explained_by_what_its_trees_read(playbook):
     rng = np.random.default_rng(0)
-    x, moment = rng.normal(size=(2, 400, len(VALUE_FEATURES)))
-    text = grow(x, (x[:, 3] > 0) * 1.0, objective="binary", params=SMALL, names=VALUE_FEATURES)
-    trees = verified(text, x[:10])
-    heads = {name: replace(playbook.value.heads[name], trees=trees) for name in ("order", "complained")}
-    found = tree_attributions_of(heads | {"wrong": playbook.value.heads["wrong"]}, VALUE_FEATURES, x, moment)
-    assert set(found) == {"order", "complained"}
-    for name, seen in (("order", moment), ("complained", x)):
-        direct = attributed(tree_contributions(text, seen)[:, :-1], seen, VALUE_FEATURES)
-        pd.testing.assert_frame_equal(found[name], direct)
-        assert found[name]["feature"][0] == VALUE_FEATURES[3]
+    moment = rng.normal(size=(400, len(VALUE_FEATURES)))
+    text = grow(moment, (moment[:, 3] > 0) * 1.0, objective="binary", params=SMALL, names=VALUE_FEATURES)
+    trees = verified(text, moment[:10])
+    heads = {name: replace(playbook.value.heads[name], trees=trees) for name in ("order", "returned")}
+    found = tree_attributions_of(heads | {"wrong": playbook.value.heads["wrong"]}, VALUE_FEATURES, moment)
+    assert set(found) == {"order", "returned"}
+    for table in found.values():
+        direct = attributed(tree_contributions(text, moment)[:, :-1], moment, VALUE_FEATURES)
+        pd.testing.assert_frame_equal(table, direct)
+        assert table["feature"][0] == VALUE_FEATURES[3]
 
 
 def test_where_nobody_acted_there_is_nothing_to_explain(playbook):

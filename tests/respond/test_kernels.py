@@ -1,5 +1,7 @@
 """The compiled arithmetic says what the readable one says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from cxreco.respond import kernels
 from cxreco.respond.design import SIGNALS
 from cxreco.respond.design import signals as readable_signals
 from cxreco.respond.playbook import Playbook
-from cxreco.respond.value import BASE_SIGNALS, HEADS, base_design
+from cxreco.respond.value import BASE_SIGNALS, GROUNDED, HEADS, base_design
 
 
 def rows(seed: int, n: int) -> np.ndarray:
@@ -28,6 +30,7 @@ def rows(seed: int, n: int) -> np.ndarray:
 def test_names_and_sizes_agree() -> None:
     assert (len(SIGNALS), len(BASE_SIGNALS)) == (kernels.SIGNALS, kernels.BASE_SIGNALS)
     assert kernels.HEADS == HEADS
+    assert {HEADS[row] for row in kernels.GROUNDED} == set(GROUNDED)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -42,7 +45,10 @@ def test_signals_are_the_same(seed: int) -> None:
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=30)
 def test_money_is_the_same_and_does_not_depend_on_the_company(playbook: Playbook, moments: int, seed: int) -> None:
-    model, rng = playbook.value, np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
+    taught = {name: replace(h, theta=h.theta + 0.3 * rng.normal(size=h.theta.size))
+              for name, h in playbook.value.heads.items()}  # fmt: skip
+    model = replace(playbook.value, heads=taught, stopped=float(rng.random()))
     x = rows(seed, 7 * moments)
     mode = np.tile([0, 1, 2, 3, 4, 4, 2], moments).astype(np.int16)
     assert set(mode) == set(range(len(MODES)))

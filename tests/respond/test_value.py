@@ -1,5 +1,7 @@
 """Money over hold: nothing over itself, blind to order, and learned with the right sign from simulated answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,7 +48,7 @@ def answers_of(rng, x, mode, soon, later):
     never = dict.fromkeys(ANSWERED, np.zeros(n))
     return Answers(
         x=x, hold_x=x.copy(), mode=mode, contact=mode == MODE_CODE[Mode.COACH], outcomes=never | {"order": soon},
-        ripe={name: np.ones(n, dtype=bool) for name in never}, ordered=np.maximum(soon, later),
+        ripe={name: np.ones(n, dtype=bool) for name in never}, stopped=np.zeros(n), ordered=np.maximum(soon, later),
         window_over=np.ones(n, dtype=bool), margin=3.0 * (soon + later), margin_soon=3.0 * soon,
         at=np.arange(n) * DAY // 50,
     )  # fmt: skip
@@ -99,6 +101,59 @@ def test_what_an_order_takes_from_later_is_learned_and_does_not_count_twice():
         answers = answers_of(rng, x, mode, soon, orders_later)
         model = fit_value(spec, worth, Undisturbed.none(), answers, return_rate=0.02)
         assert model.carried == (pytest.approx(share, abs=0.05), spec.carried["message"])
+
+
+def settled(rng, n, **columns):
+    """Answers with every outcome settled, `columns` of them told and the others 0."""
+    x, mode = candidates(rng, n), columns.pop("mode")
+    told = answers_of(rng, x, mode, np.zeros(n), later=np.zeros(n))
+    stopped = columns.pop("stopped", told.stopped)
+    return replace(told, outcomes={**told.outcomes, **columns}, stopped=stopped)
+
+
+@pytest.mark.parametrize("name", ["satisfied", "complained", "unsubscribed"])
+def test_what_happens_as_often_after_hold_is_nobodys_merit_or_fault(name):
+    rng, n = np.random.default_rng(9), 8_000
+    mode = rng.integers(0, MODE_CODE[Mode.COACH], n).astype(np.int16)
+    model = loosely(settled(rng, n, mode=mode, **{name: (rng.random(n) < 0.08).astype(float)}))
+    x, modes = offered(MODE_CODE[Mode.COACH])
+    found = model.values_of(x, modes, np.zeros(modes.size, dtype=bool), np.zeros(modes.size, dtype=np.int64))
+    chance = found.parts[name]
+    # 2,700 answers a mode tell a chance of 0.08 to 0.005 (one standard error), less the little that is believed.
+    assert np.all(np.abs(chance - chance[0]) < 0.02)
+    assert chance[0] == pytest.approx(0.08, abs=0.024)
+
+
+def test_what_an_offer_adds_to_what_follows_hold_is_its_own():
+    rng, n = np.random.default_rng(10), 8_000
+    mode = rng.integers(0, AUTOMATE, n).astype(np.int16)
+    pleased = rng.random(n) < np.where(mode == 1, 0.16, 0.08)
+    loose = {"sd_shared": 0.5, "sd_mode": 0.5}
+    specs = load_specs()
+    spec = ValueSpec.from_spec(specs["value"] | {"satisfied": specs["value"]["satisfied"] | loose})
+    answers = settled(rng, n, mode=mode, satisfied=pleased.astype(float))
+    model = fit_value(spec, Worth.from_spec(specs["reward"]), Undisturbed.none(), answers, return_rate=0.02)
+    x, modes = offered()
+    found = model.values_of(x, modes, np.zeros(modes.size, dtype=bool), np.zeros(modes.size, dtype=np.int64))
+    added = found.parts["satisfied"] - found.parts["satisfied"][0]
+    assert added[1] == pytest.approx(0.08, abs=0.04)
+    assert np.all(np.abs(added[2:]) < 0.03)
+
+
+def test_wrong_orders_that_are_stopped_in_time_cost_little_and_that_is_learned():
+    rng, n = np.random.default_rng(11), 400
+    mode = np.full(n, AUTOMATE, dtype=np.int16)
+    wrong = (rng.random(n) < 0.4).astype(float)
+    x, modes = offered(len(MODES))
+    worth = {}
+    for share in (0.0, 1.0):
+        model = loosely(settled(rng, n, mode=mode, wrong=wrong, stopped=wrong * share))
+        # Some 160 wrong orders, against a belief that counts for ten.
+        assert model.stopped == pytest.approx(share, abs=0.05)
+        found = model.values_of(x, modes, np.zeros(modes.size, dtype=bool), np.zeros(modes.size, dtype=np.int64))
+        worth[share] = found.over_hold[AUTOMATE] / found.parts["wrong"][AUTOMATE]
+    # Sent back: 4.00 of handling and a tenth of the price of 10; stopped: 0.50.
+    assert worth[1.0] - worth[0.0] == pytest.approx(4.5 * (model.stopped - (1.0 - model.stopped)), rel=0.05)
 
 
 MESSY = st.integers(0, 10_000)
