@@ -1,5 +1,6 @@
 """A workspace to serve from: the simulated shop up to today, with models of the size that a grown shop has."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,7 +75,7 @@ def build(folder: Path, scale: Scale, step: Callable[[str], None]) -> Built:
     home = folder / "workspace"
     settings = Settings(home=home, salt="benchmark")
     write_default_specs(home)
-    _set(home / "models" / "ranker.toml", "min_data_in_leaf = 100", "min_data_in_leaf = 20")
+    _set(home / "models" / "ranker.toml", "min_data_in_leaf", 20)
     step(f"a shop of {scale.customers} customers lives {scale.weeks} weeks up to today")
     world = _lived(scale, folder)
     with opened(settings) as workspace:
@@ -113,11 +114,11 @@ def go_live(home: Path, version: str, sha256: str) -> None:
     write_pointer(home, pointer, CHAMPION)
 
 
-def _set(path: Path, before: str, after: str) -> None:
-    text = path.read_text()
-    if before not in text:
-        raise ValueError(f"{path} does not say {before!r} any more")
-    path.write_text(text.replace(before, after))
+def _set(path: Path, key: str, value: float) -> None:
+    text, count = re.subn(rf"^{key} = [\d._]+", f"{key} = {value}", path.read_text(), flags=re.M)
+    if count != 1:
+        raise ValueError(f"{path} has no line for {key}")
+    path.write_text(text)
 
 
 def _lived(scale: Scale, folder: Path) -> World:

@@ -96,7 +96,9 @@ def choose_threshold(log: Logged, *, candidates: int = 12) -> tuple[float, float
     """Return the Switch threshold of least estimated squared error, and a bound on the bias at it.
 
     The squared bias of switching is the squared mean of what is left out, less the noise in that mean. The bound is the
-    lesser of that mean plus its standard error, and the weight left out times the model's root mean squared error.
+    lesser of that mean plus two standard errors of it, and the weight left out times the model's root mean squared
+    error. Two, as the threshold is chosen where the mean looks small: with one, a 95 % interval held the truth in 83%
+    of the logs of 5,000 decisions that hardly overlap (`cxreco bench off_policy`).
     """
     if log.q is None or log.q_target is None:
         raise BadInput("Switch-DR needs q and q_target", where="log")
@@ -112,7 +114,7 @@ def choose_threshold(log: Logged, *, candidates: int = 12) -> tuple[float, float
         error = max(out.mean**2 - noise**2, 0.0) + standard_error(kept) ** 2
         if error < least:
             left = float((weight * beyond).mean())
-            least, chosen = error, (float(threshold), min(abs(out.mean) + noise, left * off))
+            least, chosen = error, (float(threshold), min(abs(out.mean) + 2.0 * noise, left * off))
     return chosen
 
 

@@ -4,6 +4,7 @@ shadow ("would have ordered") -> notice (announced, can be cancelled) -> automat
 (Angelopoulos, Bates, Candès, Jordan and Lei 2021), pooled over customers, shows the share of wrong orders at or above a
 certainty to be below `max_wrong_share` with `confidence`: thresholds are tested from the surest down, each by an exact
 binomial p-value at the full level, stopping at the first that fails (fixed sequence testing): the family error holds.
+A rung closes when orders go wrong of late, by a sum that forgets good times (Shin, Ramdas and Rinaldo 2023).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,10 @@ from cxreco.journey import Rung
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 STEPS = 25
+# Orders between two closings by mere chance, at least on average, where the share of wrong ones is the allowed one.
+PATIENCE = 500.0
+# The share of wrong orders, in times the allowed one, against which the sum of late ones bets.
+DRIFT = 2.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +99,14 @@ def climb(bar: Bar, shadow: Evidence, placed: Evidence) -> Ladder:
     shadow
         Would-have-ordered evidence: opens the notice rung only. An order that was not then made unprompted is wrong.
     placed
-        Orders really placed with notice or automatically: open the automatic rung, and close the notice rung again
-        where they show it wrong.
+        Orders really placed with notice or automatically, in the order of time: open the automatic rung, and close
+        both again where they show it wrong, in all or of late.
     """
     notice = _open_categories(bar, shadow)
     automatic = _open_categories(bar, placed)
     for category in {*placed.category}:
-        rows = np.array([c == category for c in placed.category])
-        if _surely_worse(placed.wrong[rows], bar):
+        wrong = placed.wrong[np.array([c == category for c in placed.category])]
+        if _surely_worse(wrong, bar) or lately_worse(wrong, bar):
             notice.pop(category, None)
             automatic.pop(category, None)
     return Ladder(bar=bar, notice=notice, automatic=automatic)
@@ -120,6 +125,20 @@ def open_threshold(certainty: F64, wrong: Bool, bar: Bar) -> float | None:
             break
         lowest = float(threshold)
     return lowest
+
+
+def lately_worse(wrong: Bool, bar: Bar) -> bool:
+    """Return whether the latest orders, (n,) in the order of time, speak for more wrong ones than allowed.
+
+    The capital of bets on `DRIFT` times the allowed share starts anew at 1 whenever it falls below, so that no good
+    past hides a bad present; at the allowed share it reaches `PATIENCE` once in as many orders at most.
+    """
+    allowed = bar.max_wrong_share
+    stake = (min(DRIFT * allowed, 0.5 * (1.0 + allowed)) - allowed) / (allowed * (1.0 - allowed))
+    capital = 1.0
+    for one in wrong.tolist():
+        capital = max(capital, 1.0) * (1.0 + stake * (float(one) - allowed))
+    return capital >= PATIENCE
 
 
 def least_orders(bar: Bar) -> int:

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from cxreco.journey import Rung
-from cxreco.respond.ladder import Bar, Evidence, Ladder, climb, least_orders, open_threshold
+from cxreco.respond.ladder import (
+    PATIENCE,
+    Bar,
+    Evidence,
+    Ladder,
+    climb,
+    lately_worse,
+    least_orders,
+    open_threshold,
+)
 
 BAR = Bar(max_wrong_share=0.10, confidence=0.90)
 
@@ -78,3 +87,28 @@ def test_written_and_read_back():
 def test_a_bar_outside_its_range_is_named(name):
     with pytest.raises(Exception, match=name):
         Bar(**{name: 1.5})
+
+
+def test_a_long_good_past_does_not_hide_a_bad_present():
+    rng = np.random.default_rng(7)
+    steady = rng.random(1_000) < 0.03
+    drifted = np.r_[steady, rng.random(60) < 0.4]
+    assert not lately_worse(steady, BAR)
+    assert lately_worse(drifted, BAR)
+    n = drifted.size
+    placed = Evidence(
+        category=["tea"] * n, certainty=np.ones(n), wrong=drifted, gain=np.full(n, 3.0), loss=np.full(n, 2.0)
+    )
+    shadow = evidence(rng, 400, lambda c: np.full_like(c, 0.01))
+    assert climb(BAR, shadow, placed).rung("tea", 1.0) is Rung.SHADOW
+
+
+def test_at_the_bar_a_rung_closes_by_chance_no_more_often_than_declared():
+    # The expected number of orders till then is at least PATIENCE.
+    def orders_until(seed):
+        rng = np.random.default_rng(seed)
+        wrong = rng.random(6_000) < BAR.max_wrong_share
+        return next((n for n in range(20, 6_000, 20) if lately_worse(wrong[:n], BAR)), 6_000)
+
+    taken = [orders_until(seed) for seed in range(10)]
+    assert np.mean(taken) > PATIENCE

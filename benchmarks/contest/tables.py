@@ -1,0 +1,131 @@
+"""The figures of the contest as tables."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from contest.standings import TENURES, Standing
+from contest.ways import OWN, label_of
+from cxreco.journey import MODES
+
+SHORT = ("hold", "respond", "curate", "coach", "automatic")
+
+
+def tables(standing: Standing) -> Iterator[Table]:
+    """Yield the tables of one kind of shop."""
+    yield takings(standing)
+    yield by_week(standing)
+    yield conduct(standing)
+    yield modes(standing)
+    if OWN in standing.rows and len(standing.policies) > 1:
+        yield tenure(standing)
+
+
+def takings(standing: Standing) -> Table:
+    """Return what each policy earned, and how far cxreco is ahead of it."""
+    seeds = ", ".join(str(seed) for seed in standing.seeds)
+    table = Table(
+        title=f"{standing.world}: {standing.customers} customers, {standing.history} weeks of history, "
+        f"{standing.weeks} weeks lived, seeds {seeds}; EUR per customer-week, 95 % intervals over customers"
+    )
+    _columns(table, "takings", "last third", "a customer, all weeks", "cxreco ahead by", "over seeds",
+             "gap closed", "in the last third", "regret")  # fmt: skip
+    for name in standing.policies:
+        total = standing.takings(name)
+        row = [total.said(), standing.takings(name, "late").said(), f"{total.mean * standing.weeks:.2f}"]
+        if name == OWN or OWN not in standing.rows:
+            row += ["", ""]
+        else:
+            row.append(standing.ahead(OWN, name).said())
+            row.append(standing.ahead_by_seed(OWN, name).said() if len(standing.seeds) > 1 else "one seed")
+        for what in ("money", "late"):
+            closed = standing.closed(name, what)
+            row.append(closed.said(share=True) if closed else "")
+        table.add_row(label_of(name), *row, standing.takings(name, "regret").said())
+    return table
+
+
+def by_week(standing: Standing) -> Table:
+    """Return the true worth over hold of what was chosen, as a share of the best at those moments, by week."""
+    table = Table(title=f"{standing.world}, by week: takings, EUR per customer (true worth as a share of the best)")
+    _columns(table, *(str(week) for week in range(1, standing.weeks + 1)))
+    for name in standing.policies:
+        got, most = standing.worth(name)
+        cells = (
+            f"{money:.2f} ({own / best:.0%})" for money, own, best in zip(standing.weekly(name), got, most, strict=True)
+        )
+        table.add_row(label_of(name), *cells)
+    return table
+
+
+def conduct(standing: Standing) -> Table:
+    """Return what each policy did, where it lost, and the harm that came of it."""
+    table = Table(title=f"{standing.world}: share of decisions by mode (true worth, EUR per 100 customer-weeks), harm")
+    _columns(table, *SHORT, "mode right", "wrong automatic", "unsubscribed", "complaints", "returns", "contacts")
+    for name in standing.policies:
+        mix = standing.mix(name)
+        total = max(mix.sum(), 1.0)
+        worth = 100.0 * standing.summed(name, "worth_by_mode")
+        cells = [f"{share:.0%} ({money:.0f})" for share, money in zip(mix.sum(axis=0) / total, worth, strict=True)]
+        placed = int(mix[:, -1].sum())
+        harm = ("unsubscribe", "complaint", "return", "contact")
+        table.add_row(
+            label_of(name), *cells, f"{mix.trace() / total:.0%}",
+            f"{standing.count(name, 'wrong_auto')} of {placed}", *(str(standing.count(name, kind)) for kind in harm),
+        )  # fmt: skip
+    return table
+
+
+def modes(standing: Standing) -> Table:
+    """Return the takings by the mode of the decision they began with, and what was missed where each mode was best."""
+    table = Table(
+        title=f"{standing.world}, EUR per 100 customer-weeks: takings by the mode they began with "
+        "(regret at moments where that mode was the best)"
+    )
+    _columns(table, *SHORT, "not asked")
+    for name in standing.policies:
+        money = [100.0 * standing.booked(name, mode.value) for mode in MODES]
+        missed = 100.0 * standing.summed(name, "regret_by_best_mode")
+        cells = [f"{taken:.0f} ({loss:.0f})" for taken, loss in zip(money, missed, strict=True)]
+        table.add_row(label_of(name), *cells, f"{100.0 * standing.booked(name, 'alone'):.0f}")
+    return table
+
+
+def tenure(standing: Standing) -> Table:
+    """Return how far cxreco is ahead of each policy among customers of whom more or less is known."""
+    table = Table(title=f"{standing.world}: cxreco ahead by, EUR per customer-week, by orders before the season")
+    found = {
+        label: [standing.of_tenure(OWN, name, low, high) for name in standing.policies] for label, low, high in TENURES
+    }
+    kept = {label: cells for label, cells in found.items() if any(cells)}
+    _columns(table, *(f"{label} (n={max(c[0] for c in cells if c)})" for label, cells in kept.items()))
+    for row, name in enumerate(standing.policies):
+        if name != OWN:
+            cells = (made[row] for made in kept.values())
+            table.add_row(label_of(name), *(cell[1].said() if cell else "" for cell in cells))
+    return table
+
+
+def cost(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return CPU seconds of a season by policy and size of shop."""
+    table = Table(title="CPU seconds per season (founding apart)")
+    _columns(table, "shop", "seasons", "mean", "most", "founding")
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        shop = f"{row['customers']} x {row['weeks']}, {row['history']} before"
+        groups.setdefault((row["policy"].partition("@")[0], shop), []).append(row)
+    for (name, shop), group in groups.items():
+        seconds = [row["cpu_s"] for row in group]
+        founding = max(row["founding_cpu_s"] for row in group)
+        table.add_row(
+            label_of(name), shop, str(len(group)), f"{sum(seconds) / len(seconds):.0f}", f"{max(seconds):.0f}",
+            f"{founding:.0f}",
+        )  # fmt: skip
+    return table
+
+
+def _columns(table: Table, *headings: str) -> None:
+    table.add_column("policy", no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="right")
