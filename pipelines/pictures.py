@@ -19,6 +19,8 @@ from matplotlib import pyplot
 
 F64 = NDArray[np.float64]
 COLOURS = ("#1b6ca8", "#d1772b", "#8a8a8a", "#2f8f4e", "#8250a0")
+# A picture with fewer bars is as tall as one with so many: its title, axis and key need the room.
+LEAST_ROWS = 3
 
 
 def curve_picture(money: Mapping[str, F64], currency: str, path: Path) -> None:
@@ -71,7 +73,7 @@ def attribution_picture(frame: pd.DataFrame, title: str, most: int = 15) -> byte
         As `repeat.explanations.attributed` returns it.
     """
     top = frame[frame["importance"] > 0.0].head(most).iloc[::-1]
-    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.32 * max(len(top), 1)), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.32 * max(len(top), LEAST_ROWS)), layout="constrained")
     colours = [COLOURS[0] if way > 0.1 else COLOURS[1] if way < -0.1 else COLOURS[2] for way in top["direction"]]
     axes.barh(top["feature"], top["importance"], color=colours)
     axes.set(xlabel="mean contribution to the score, whichever way", title=title)
@@ -110,7 +112,7 @@ def strongest_picture(frame: pd.DataFrame, title: str, most: int = 15) -> bytes:
     """Draw the strongest coefficients of a head over all modes (see `coefficient_picture`)."""
     top = frame.reindex(frame["coefficient"].abs().sort_values(ascending=False).index).head(most).iloc[::-1]
     names = [f"{mode.replace('_', ' ')}: {signal}" for mode, signal in zip(top["mode"], top["signal"], strict=True)]
-    figure, axes = pyplot.subplots(figsize=(8.5, 1.2 + 0.3 * len(top)), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8.5, 1.2 + 0.3 * max(len(top), LEAST_ROWS)), layout="constrained")
     axes.axvline(0.0, color=COLOURS[2], linewidth=0.8)
     axes.errorbar(top["coefficient"], names, xerr=2.0 * top["sd"], fmt="o", color=COLOURS[0], label="learned")
     axes.plot(top["believed"], names, "|", color=COLOURS[1], markersize=11, label="believed")
@@ -165,7 +167,7 @@ def loop_picture(individual: pd.DataFrame | None, population: pd.DataFrame | Non
 def interval_picture(frame: pd.DataFrame, name: str, value: str, title: str, currency: str) -> bytes:
     """Draw values with their intervals, `low` to `high`, a row each."""
     rows = frame.iloc[::-1]
-    figure, axes = pyplot.subplots(figsize=(8, 1.4 + 0.45 * max(len(rows), 1)), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8, 1.4 + 0.45 * max(len(rows), LEAST_ROWS)), layout="constrained")
     spread = [rows[value] - rows["low"], rows["high"] - rows[value]]
     axes.axvline(0.0, color=COLOURS[2], linewidth=0.8)
     axes.errorbar(rows[value], rows[name], xerr=_drawable(spread), fmt="o", color=COLOURS[0], capsize=3)

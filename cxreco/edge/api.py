@@ -1,5 +1,6 @@
 """The HTTP contract, version 1: bytes in, bytes out; nothing blocks the loop but the work itself."""
 
+import gc
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -57,7 +58,11 @@ def create_app(engine: Engine, *, background: bool = True) -> FastAPI:
         threads = Background(engine) if background else None
         if threads is not None:
             await run_in_threadpool(threads.start)
+        # What is here now stays: the collector need not look through it while customers wait.
+        gc.collect()
+        gc.freeze()
         yield
+        gc.unfreeze()
         if threads is not None:
             await run_in_threadpool(threads.stop)
         await run_in_threadpool(engine.store.close)

@@ -57,6 +57,7 @@ class Background:
 
     def start(self) -> None:
         """Load what is live, then keep looking."""
+        self._engine.warm()
         self.look()
         self._threads = [
             Repeated("cxreco-watcher", self.look, self.every_s).start(),

@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from cxreco.edge.champion import CHAMPION, Pointer
 from cxreco.edge.decider import Ask, Decider
 from cxreco.edge.log_reading import LogReader, entry_of, record_of
@@ -29,7 +31,9 @@ from cxreco.errors import NotFound
 from cxreco.journey import DAY, Arm, Event, Moment
 from cxreco.recognise.contract import write_time
 from cxreco.recognise.events import Rejection, parse_event, parse_events, parse_items
+from cxreco.recognise.layout import TICK, Kind
 from cxreco.recognise.population import population_of
+from cxreco.recognise.state import State
 from cxreco.request.forest import Scorer
 from cxreco.request.ranker import Ranker
 from cxreco.respond.playbook import Playbook
@@ -110,6 +114,12 @@ class Engine:
         if role == CHAMPION:
             self.metrics.champion.info({"version": playbook.version if playbook else "none"})
         log.info("%s is now %s", role, playbook.version if playbook else "vacant")
+
+    def warm(self) -> None:
+        """Have what every answer needs compiled or loaded before the first one; the rest a champion warms."""
+        tick = np.zeros(1, TICK)
+        tick["kind"] = Kind.VIEW
+        State.empty().fold(tick)
 
     def refused(self, role: str, error: Exception) -> None:
         """Note that a promotion could not be used; the playbook before goes on."""

@@ -1,8 +1,11 @@
 """A running server picks up what was promoted, without dropping a request, and publishes a day that has begun."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -142,3 +145,27 @@ def test_work_that_fails_is_tried_again() -> None:
     while len(tried) < 3:
         time.sleep(0.01)
     thread.stop()
+
+
+def test_the_first_customer_of_a_shop_without_a_champion_waits_for_no_compiler(tmp_path: Path) -> None:
+    # In a process of its own: here others have used the fold before.
+    started = """
+import sys
+from pathlib import Path
+from cxreco.edge.background import Background
+from cxreco.edge.clock import now
+from cxreco.edge.engine import Engine
+from cxreco.edge.settings import Settings
+from cxreco.edge.stores import open_store
+from cxreco.recognise.fold import fold
+
+settings = Settings(home=Path(sys.argv[1]))
+store = open_store(settings)
+background = Background(Engine(store, settings, clock=now))
+background.start()
+background.stop()
+store.close()
+print(len(fold.signatures))
+"""
+    done = subprocess.run([sys.executable, "-c", started, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
