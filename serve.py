@@ -1,6 +1,7 @@
 """The composition root: what is plugged into what. `python serve.py` serves; so does `cxreco serve`."""
 
 import os
+import socket
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from cxreco.edge.logs import log_as_json
 from cxreco.edge.settings import Settings, load_settings
 from cxreco.edge.stores import open_states, open_store
 from cxreco.edge.tracing import tracing_of
+from cxreco.errors import CxRecoError
 
 
 def create() -> FastAPI:
@@ -25,7 +27,20 @@ def create() -> FastAPI:
 
 
 def run(settings: Settings) -> None:
-    """Serve until told to stop; every worker composes its own application from the same settings."""
+    """Serve until told to stop; every worker composes its own application from the same settings.
+
+    Raises
+    ------
+    CxRecoError
+        If the address cannot be listened on: said at once, before anything is loaded.
+    """
+    try:
+        socket.create_server(
+            (settings.host, settings.port), family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        ).close()
+    except OSError as taken:
+        why, where = str(taken.strerror).partition(" (")[0], f"{settings.host}:{settings.port}"
+        raise CxRecoError(f"cannot listen on {where}: {why}; name another by --port or --host") from taken
     os.environ.update(settings.variables())
     uvicorn.run(
         "cxreco.serve:create",

@@ -8,7 +8,6 @@ Then a drift: how many orders it takes until a rung that was right closes, and h
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 from simulated.shops import GAIN, LOSS, Category, evidence_of, shop, undeserving
-from under_load.report import hardware
+from under_load.report import hardware, keep
 
 from cxreco.errors import BadInput
 from cxreco.journey import Rung
@@ -227,9 +226,7 @@ def main() -> int:
         found["demotion"] = demotion(asked.lives, status.update)
     found["seconds"] = time.perf_counter() - begun
     show(found, console)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(found, indent=1) + "\n")
-    console.print(f"written to {asked.out}", highlight=False)
+    keep(found, asked.out, console)
     return 0
 
 

@@ -8,7 +8,6 @@ Bernoulli TS valued from the random log beside what it earned itself.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 from simulated.logs import CURATED, MODE, OVERLAPS, Drawn, Truth, draw, truth_of
-from under_load.report import hardware
+from under_load.report import hardware, keep
 
 from cxreco.errors import BadInput, NoSupport
 from cxreco.repeat.estimators import DEFAULT, Estimate, estimates, paired_difference
@@ -223,9 +222,7 @@ def main() -> int:
         show(found["coverage"], console)
     if "open_bandit" in found:
         shown(found["open_bandit"], console)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(found, indent=1) + "\n")
-    console.print(f"written to {asked.out}", highlight=False)
+    keep(found, asked.out, console)
     short = "coverage" in found and bool(failing(found["coverage"]))
     apart = "open_bandit" in found and (found["open_bandit"]["largest_difference"] or 0.0) > LARGEST
     return int(short or apart)

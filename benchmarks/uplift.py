@@ -7,7 +7,6 @@ the half it has not seen, against the best single arm. Peers: `uv sync --group u
 """
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -24,6 +23,7 @@ from mail_trial.trial import ARMS, OUTCOMES, load
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from under_load.report import keep
 
 import cxreco
 from cxreco.errors import BadInput
@@ -215,9 +215,7 @@ def main() -> int:
         "seconds": time.perf_counter() - begun,
     }
     show(found, console)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(found, indent=1) + "\n")
-    console.print(f"written to {asked.out}", highlight=False)
+    keep(found, asked.out, console)
     return 0
 
 

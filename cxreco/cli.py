@@ -122,7 +122,11 @@ def root(
     context.obj = Root(home=home)
 
 
-@app.command("import", rich_help_panel=DATA, epilog="Example: cxreco import csv orders.csv --mapping orders.toml")
+@app.command(
+    "import",
+    rich_help_panel=DATA,
+    epilog="Example: cxreco import events events.jsonl, or cxreco import csv orders.csv --mapping orders.toml",
+)
 def import_(
     context: typer.Context,
     kind: Annotated[Kind, typer.Argument(help="What the file holds.", show_default=False)],
@@ -227,11 +231,16 @@ def ui(
 @app.command(rich_help_panel=SERVE, epilog="Example: cxreco rank --customers ids.txt --k 20 --out next.parquet")
 def rank(
     context: typer.Context,
-    customers: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Customer ids, one a line.")],
+    customers: Annotated[
+        Path,
+        typer.Option(
+            exists=True, dir_okay=False, help="Customer ids: one a line, or customer_id of a .csv or .parquet."
+        ),
+    ],
     out: OutFile,
     k: Annotated[int, typer.Option("--k", min=1, max=1000, help="Items a customer.")] = 20,
 ) -> None:
-    """Write the next items of each customer, as of the end of the log."""
+    """Write the next items of each customer, as of the end of the log; a score orders within its customer alone."""
     from cxreco.pipelines import rank as pipeline
 
     _leave(pipeline.run(_settings(context), customers, k, out, _console()))
@@ -264,7 +273,7 @@ def estimate(log: InFile) -> None:
     pipeline.run(log, _console())
 
 
-@app.command(rich_help_panel=ASK, epilog="Example: cxreco replay 01J9ZK7S")
+@app.command(rich_help_panel=ASK, epilog="Example: cxreco replay 2257ba4590e315910bf0a051f2f2d2b0")
 def replay(context: typer.Context, decision_id: DecisionId) -> None:
     """Decide again from the record, and say whether every bit is the same."""
     from cxreco.pipelines import inspect as pipeline
@@ -272,7 +281,7 @@ def replay(context: typer.Context, decision_id: DecisionId) -> None:
     _leave(pipeline.replay(_settings(context), decision_id, _console()))
 
 
-@app.command(rich_help_panel=ASK, epilog="Example: cxreco why 01J9ZK7S")
+@app.command(rich_help_panel=ASK, epilog="Example: cxreco why 2257ba4590e315910bf0a051f2f2d2b0")
 def why(context: typer.Context, decision_id: DecisionId) -> None:
     """Show what a decision chose from, with which probability, and why not the others."""
     from cxreco.pipelines import inspect as pipeline

@@ -36,7 +36,7 @@ def remove_card(workspace: Workspace, role: str) -> None:
 
 def restored(workspace: Workspace, why: str) -> None:
     """Write the card of a champion that came back, or was promoted by name, with the reason on top."""
-    champion = workspace.registry.live()
+    champion = workspace.live()
     if champion is None:
         return
     kept = workspace.registry.artifact(champion.version, NAME)
@@ -99,7 +99,7 @@ def card_of(
 
 def changes_of(workspace: Workspace, playbook: Playbook, role: str) -> tuple[str, ...]:
     """Return what is different from the champion that is live (for the champion: from the one before), in words."""
-    live = workspace.registry.live()
+    live = workspace.live()
     version = "" if live is None else live.version if role == CHALLENGER else live.previous
     if not version:
         return ("It is the first: there was none before.",)

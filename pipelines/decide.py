@@ -51,7 +51,7 @@ def run(settings: Settings, moments: Path, out: Path, console: Console) -> int:
     for row in bad[:SHOWN]:
         console.print(escape(f"line {row['line']}: {row['error']}"), highlight=False)
     if bad:
-        console.print(f"{len(bad):,} lines could not be decided; each is in the file with its reason", highlight=False)
+        console.print(f"not decided: {len(bad):,}; each is in the file with its line and reason", highlight=False)
     return 1 if bad else 0
 
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib import pyplot
 from rich.console import Console
 from rich.table import Table
 
 from cxreco.journey import DAY
 from cxreco.pipelines import shop_figures as figures
 from cxreco.pipelines import shop_returns
-from cxreco.pipelines.pictures import COLOURS
+from cxreco.pipelines.pictures import COLOURS, sheet
 from cxreco.pipelines.shop_figures import F64, HORIZONS
 from cxreco.pipelines.workspace import Workspace
 from cxreco.recognise.market import Market
@@ -155,7 +154,7 @@ def lifetimes(workspace: Workspace, later: Later, console: Console) -> Metrics:
 def reliability_picture(tables: Mapping[str, F64], title: str, path: Path) -> None:
     """Draw what happened against what was foretold, a line a table of `shop_figures.reliability`; 95 % intervals."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure, axes = pyplot.subplots(figsize=(5.5, 5), layout="constrained")
+    figure, axes = sheet(5.5, 5)
     most = max(float(table[:, :2].max()) for table in tables.values()) * 1.05
     axes.plot([0.0, most], [0.0, most], color=COLOURS[2], linewidth=1)
     for colour, (name, table) in zip((COLOURS[0], COLOURS[1], *COLOURS[3:]), tables.items(), strict=False):
@@ -165,4 +164,3 @@ def reliability_picture(tables: Mapping[str, F64], title: str, path: Path) -> No
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
-    pyplot.close(figure)

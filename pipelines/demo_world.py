@@ -1,7 +1,6 @@
 """The demo on the simulated shop: history, training, weeks of serving with weekly retraining, and what it earned."""
 
 import multiprocessing
-import re
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
@@ -16,14 +15,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cxreco.edge.settings import Settings, load_settings
-from cxreco.edge.specs import write_default_specs
-from cxreco.errors import BadSpec, NotFound
+from cxreco.edge.settings import FILE_NAME, Settings, load_settings
+from cxreco.edge.specs import set_number, write_default_specs
+from cxreco.errors import NotFound
 from cxreco.journey import DAY, MODES, Arm
 from cxreco.pipelines.ingest import imported
 from cxreco.pipelines.pictures import confusion_picture, curve_picture
 from cxreco.pipelines.retrain import turned
-from cxreco.pipelines.season import Season, branch, under, weekly
+from cxreco.pipelines.season import Season, branch, counted, under, weekly
 from cxreco.pipelines.simulate import lived, shop_of
 from cxreco.pipelines.workspace import Plainly, Step, opened, steps
 from cxreco.repeat.intervals import clustered, t_interval
@@ -95,6 +94,7 @@ def run(settings: Settings, *, seed: int, console: Console, customers: int = 400
     console.print(takings_table(result, settings.currency))
     console.print(worth_table(result, settings.currency))
     console.print(conduct_table(result))
+    console.print(harm_table(result))
     console.print(confusion_table(result))
     console.print(
         "retraining: at the same moments and among the same candidates, the playbooks of the day were truly worth "
@@ -205,7 +205,7 @@ def lived_under(plan: Plan, told: "Queue[tuple[str, int, str]]") -> Lived:
                 promotions.append(_retrained(season, lambda what: told.put((plan.name, 0, f"retraining, {what}"))))
     return Lived(
         money=weekly(world, since, plan.weeks),
-        counts=_counted(world, since, since + plan.weeks * 7 * DAY),
+        counts=counted(world, since, since + plan.weeks * 7 * DAY),
         confusion=_confusion(season),
         promotions=promotions,
         worth=season.open.weekly(plan.weeks),
@@ -236,7 +236,7 @@ def founded(settings: Settings, *, seed: int, console: Console, customers: int) 
     base = settings.embedded().model_copy(update=own)
     with steps(console) as step:
         world = lived(_shop(customers), seed, home / "shop", step)
-    _own_specs(base.home)
+    own_specs(base.home)
     console.print(f"guardrails: orders may be placed where at most {MOST_WRONG:.0%} turn out wrong", highlight=False)
     with opened(base, clock=lambda: world.now) as workspace:
         for kind in ("items", "events"):
@@ -246,26 +246,21 @@ def founded(settings: Settings, *, seed: int, console: Console, customers: int) 
             return turned(workspace, step).playbook
 
 
-def _own_specs(home: Path) -> None:
+def own_specs(home: Path) -> None:
     """Write the shop's own specs: its level of wrong orders, and how much its ranker learns from."""
     write_default_specs(home)
-    for name, key, value in (
-        ("guardrails", "max_wrong_share", MOST_WRONG),
-        ("training", "ranker_moments", RANKER_MOMENTS),
-    ):
-        path = home / "models" / f"{name}.toml"
-        text, count = re.subn(rf"^{key} = [\d._]+", f"{key} = {value}", path.read_text(), flags=re.M)
-        if count != 1:
-            raise BadSpec(f"has no line for {key}", where=str(path))
-        path.write_text(text)
+    set_number(home, "guardrails", "max_wrong_share", MOST_WRONG)
+    set_number(home, "training", "ranker_moments", RANKER_MOMENTS)
 
 
 def _season(plan: Plan, world: World) -> Season:
     place = branch(plan.home / "base", plan.home / plan.name.replace(" ", "-"))
     own = under(load_settings(salt=f"demo-{plan.seed}"), place, plan.arm)
+    # Whoever opens this workspace later deals its customers out as they lived, or `cxreco results` would disown them.
+    (place / FILE_NAME).write_text(f'arms = "{plan.arm.value}=100"  # everybody lived under one arm here\n')
     season = Season(plan.name, world, own)
     with opened(own, clock=lambda: world.now) as workspace:
-        champion = workspace.registry.live()
+        champion = workspace.live()
         if champion is None:
             raise NotFound("the shop has no champion: its history taught nothing")
         season.adopt(workspace.registry.playbook(champion.version), oracle=plan.name == ORACLE)
@@ -275,21 +270,13 @@ def _season(plan: Plan, world: World) -> Season:
 def _retrained(season: Season, step: Step) -> str:
     with opened(season.settings, clock=lambda: season.world.now) as workspace:
         turn = turned(workspace, step)
-        champion = workspace.registry.live()
+        champion = workspace.live()
         if champion is not None and (turn.promoted or turn.rolled_back):
             season.adopt(workspace.registry.playbook(champion.version))
     harm = f"the champion was rolled back for harm: {turn.rolled_back}; " if turn.rolled_back else ""
     said = "promoted" if turn.promoted else "held back"
     reasons = turn.judgement.verdict.reasons if turn.judgement else ()
     return f"{harm}{said}: {reasons[0] if reasons else 'this log was judged before'}"
-
-
-def _counted(world: World, since: int, until: int) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for by_kind in world.takings.counts(since, until).values():
-        for kind, count in by_kind.items():
-            total[kind] = total.get(kind, 0) + count
-    return total
 
 
 def _confusion(season: Season) -> F64:
@@ -322,14 +309,24 @@ def worth_table(result: Result, currency: str) -> Table:
 
 
 def conduct_table(result: Result) -> Table:
-    """Return the table of what each policy did: its mix of modes, and the harm that came of it."""
-    table = Table(title="what each policy did, and what went wrong")
-    for heading in ("policy", *SHORT, "returns", "complaints", "unsubscribed", "contacts"):
+    """Return the table of what each policy did: its mix of modes."""
+    table = Table(title="what each policy did")
+    for heading in ("policy", *SHORT):
         table.add_column(heading, justify="left" if heading == "policy" else "right")
     for name in result.money:
         share = result.modes[name] / max(result.modes[name].sum(), 1.0)
-        counts = (str(result.counts[name].get(kind, 0)) for kind in ("return", "complaint", "unsubscribe", "contact"))
-        table.add_row(name, *(f"{part:.0%}" for part in share), *counts)
+        table.add_row(name, *(f"{part:.0%}" for part in share))
+    return table
+
+
+def harm_table(result: Result) -> Table:
+    """Return the table of how often each policy wrote to customers, and of the harm that came with it."""
+    table = Table(title="and what went wrong")
+    for heading in ("policy", "returns", "complaints", "unsubscribed", "contacts"):
+        table.add_column(heading, justify="left" if heading == "policy" else "right")
+    for name in result.money:
+        counts = (result.counts[name].get(kind, 0) for kind in ("return", "complaint", "unsubscribe", "contact"))
+        table.add_row(name, *(f"{count:,}" for count in counts))
     return table
 
 

@@ -10,17 +10,7 @@ from rich.table import Table
 from cxreco.errors import BadInput
 from cxreco.repeat.estimators import estimate_frame
 
-COLUMNS = (
-    "level",
-    "estimator",
-    "per decision",
-    "95 % from",
-    "to",
-    "decisions",
-    "customers",
-    "effective",
-    "unsupported",
-)
+COLUMNS = ("level", "estimator", "per decision", "95 % from", "to", "effective", "not supported")
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -58,6 +48,9 @@ def run(path: Path, console: Console) -> None:
     table = Table(*COLUMNS, title=f"What the target policy would have earned, by {path.name}")
     for row in estimates.to_dict("records"):
         table.add_row(*_cells(row))
+    # Every level is read off the same rows.
+    first = estimates.iloc[0]
+    table.caption = f"from {first['n']:,} decisions of {first['customers']:,} customers"
     console.print(table)
     if not bool(estimates["consistent"].all()):
         console.print("* leans on the reward model: its interval does not cover all of the model's error")
@@ -70,8 +63,6 @@ def _cells(row: dict[Any, Any]) -> list[str]:
         f"{row['value']:.4f}",
         f"{row['low']:.4f}",
         f"{row['high']:.4f}",
-        f"{row['n']:,}",
-        f"{row['customers']:,}",
         f"{row['ess']:,.0f}",
         f"{row['unsupported']:.1%}",
     ]

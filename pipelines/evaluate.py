@@ -57,7 +57,7 @@ def run(settings: Settings, console: Console) -> int:
 
 def already(workspace: Workspace, trial: Trial) -> str:
     """Return why there is nothing to judge: the latest challenger is the champion; empty: it is not."""
-    champion = workspace.registry.live()
+    champion = workspace.live()
     if champion is None or champion.version != trial.version:
         return ""
     return (
@@ -68,7 +68,7 @@ def already(workspace: Workspace, trial: Trial) -> str:
 
 def judged(workspace: Workspace, log: Log, trial: Trial) -> Judgement:
     """Hold a challenger against the champion on the decisions after its cut; the verdict is kept with the trial."""
-    champion = workspace.registry.live()
+    champion = workspace.live()
     if champion is None:
         verdict = Verdict(
             promote=True, kind="change", reasons=("there is no champion yet: the first goes live",), needed=None,

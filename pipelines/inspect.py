@@ -81,7 +81,7 @@ def export(settings: Settings, customer_id: str, out: Path | None, console: Cons
         console.out(text.decode(), highlight=False)
         return
     out.write_bytes(text + b"\n")
-    console.print(f"{len(kept['events'])} events and {len(kept['decisions'])} decisions written to {escape(str(out))}")
+    console.print(f"written to {escape(str(out))}; events: {len(kept['events'])}, decisions: {len(kept['decisions'])}")
 
 
 def forget(settings: Settings, customer_id: str, console: Console) -> None:
@@ -132,6 +132,7 @@ def _admitted(record: dict[str, Any]) -> Table:
 _EXPECTED = (
     ("order", "that they order, with this"),
     ("order_anyway", "that they order, left alone"),
+    ("order_soon", "that they order soon, with this"),
     ("returned", "that something of the order comes back"),
     ("complained", "that they complain"),
     ("unsubscribed", "that they unsubscribe"),

@@ -4,7 +4,6 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,13 +13,19 @@ from numpy.typing import NDArray
 
 from cxreco.journey import MODES
 
-matplotlib.use("Agg")
-from matplotlib import pyplot
-
 F64 = NDArray[np.float64]
 COLOURS = ("#1b6ca8", "#d1772b", "#8a8a8a", "#2f8f4e", "#8250a0")
 # A picture with fewer bars is as tall as one with so many: its title, axis and key need the room.
 LEAST_ROWS = 3
+
+
+def sheet(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a picture of so many inches with one panel.
+
+    A figure of its own, not pyplot's: that would choose the backend for whoever imports this, notebooks too.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
 
 
 def curve_picture(money: Mapping[str, F64], currency: str, path: Path) -> None:
@@ -31,7 +36,7 @@ def curve_picture(money: Mapping[str, F64], currency: str, path: Path) -> None:
     money
         Policy -> (customers, weeks).
     """
-    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    figure, axes = sheet(8, 4.5)
     for colour, (name, table) in zip(COLOURS, money.items(), strict=False):
         week = np.arange(1, table.shape[1] + 1)
         mean = table.mean(axis=0)
@@ -44,13 +49,12 @@ def curve_picture(money: Mapping[str, F64], currency: str, path: Path) -> None:
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
-    pyplot.close(figure)
 
 
 def confusion_picture(confusion: F64, path: Path) -> None:
     """Draw the best mode by the truth against the chosen one, rows summing to 1."""
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1.0)
-    figure, axes = pyplot.subplots(figsize=(6.5, 5), layout="constrained")
+    figure, axes = sheet(6.5, 5)
     axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
     names = [mode.value.replace("_", " ") for mode in MODES]
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
@@ -61,7 +65,6 @@ def confusion_picture(confusion: F64, path: Path) -> None:
             dark = share[row, column] > 0.5
             axes.text(column, row, f"{share[row, column]:.0%}", ha="center", va="center", color="w" if dark else "k")
     figure.savefig(path, dpi=120)
-    pyplot.close(figure)
 
 
 def attribution_picture(frame: pd.DataFrame, title: str, most: int = 15) -> bytes:
@@ -73,7 +76,7 @@ def attribution_picture(frame: pd.DataFrame, title: str, most: int = 15) -> byte
         As `repeat.explanations.attributed` returns it.
     """
     top = frame[frame["importance"] > 0.0].head(most).iloc[::-1]
-    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.32 * max(len(top), LEAST_ROWS)), layout="constrained")
+    figure, axes = sheet(8, 1.2 + 0.32 * max(len(top), LEAST_ROWS))
     colours = [COLOURS[0] if way > 0.1 else COLOURS[1] if way < -0.1 else COLOURS[2] for way in top["direction"]]
     axes.barh(top["feature"], top["importance"], color=colours)
     axes.set(xlabel="mean contribution to the score, whichever way", title=title)
@@ -93,9 +96,8 @@ def coefficient_picture(frame: pd.DataFrame, title: str) -> bytes:
     """
     groups = [(str(mode), part.iloc[::-1]) for mode, part in frame.groupby("mode", sort=False)]
     tallest = max(len(part) for _, part in groups)
-    figure, panels = pyplot.subplots(
-        1, len(groups), figsize=(1.5 + 3.1 * len(groups), 1.2 + 0.3 * tallest), layout="constrained", squeeze=False
-    )
+    figure = Figure(figsize=(1.5 + 3.1 * len(groups), 1.2 + 0.3 * tallest), layout="constrained")
+    panels = figure.subplots(1, len(groups), squeeze=False)
     for axes, (mode, part) in zip(panels[0], groups, strict=True):
         axes.axvline(0.0, color=COLOURS[2], linewidth=0.8)
         axes.errorbar(
@@ -112,7 +114,7 @@ def strongest_picture(frame: pd.DataFrame, title: str, most: int = 15) -> bytes:
     """Draw the strongest coefficients of a head over all modes (see `coefficient_picture`)."""
     top = frame.reindex(frame["coefficient"].abs().sort_values(ascending=False).index).head(most).iloc[::-1]
     names = [f"{mode.replace('_', ' ')}: {signal}" for mode, signal in zip(top["mode"], top["signal"], strict=True)]
-    figure, axes = pyplot.subplots(figsize=(8.5, 1.2 + 0.3 * max(len(top), LEAST_ROWS)), layout="constrained")
+    figure, axes = sheet(8.5, 1.2 + 0.3 * max(len(top), LEAST_ROWS))
     axes.axvline(0.0, color=COLOURS[2], linewidth=0.8)
     axes.errorbar(top["coefficient"], names, xerr=2.0 * top["sd"], fmt="o", color=COLOURS[0], label="learned")
     axes.plot(top["believed"], names, "|", color=COLOURS[1], markersize=11, label="believed")
@@ -130,9 +132,8 @@ def driver_picture(frame: pd.DataFrame, currency: str, most: int = 8) -> bytes:
         As `repeat.explanations.mode_drivers` returns it.
     """
     groups = [(str(mode), part) for mode, part in frame.groupby("mode", sort=False)]
-    figure, panels = pyplot.subplots(
-        1, len(groups), figsize=(1.5 + 3.4 * len(groups), 3.8), layout="constrained", squeeze=False
-    )
+    figure = Figure(figsize=(1.5 + 3.4 * len(groups), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(groups), squeeze=False)
     for axes, (mode, part) in zip(panels[0], groups, strict=True):
         top = part.reindex(part["money"].abs().sort_values(ascending=False).index).head(most).iloc[::-1]
         axes.barh(top["signal"], top["money"], color=[COLOURS[0] if v > 0 else COLOURS[1] for v in top["money"]])
@@ -144,7 +145,8 @@ def driver_picture(frame: pd.DataFrame, currency: str, most: int = 8) -> bytes:
 
 def loop_picture(individual: pd.DataFrame | None, population: pd.DataFrame | None, currency: str) -> bytes:
     """Draw the repeat loop: what a customer's own history is worth, and what others' answers are worth to the new."""
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
     if individual is not None:
         part = individual[(individual["from_interactions"] >= 0) & np.isfinite(individual["stderr"])]
         spread = [part["lift"] - part["low"], part["high"] - part["lift"]]
@@ -167,7 +169,7 @@ def loop_picture(individual: pd.DataFrame | None, population: pd.DataFrame | Non
 def interval_picture(frame: pd.DataFrame, name: str, value: str, title: str, currency: str) -> bytes:
     """Draw values with their intervals, `low` to `high`, a row each."""
     rows = frame.iloc[::-1]
-    figure, axes = pyplot.subplots(figsize=(8, 1.4 + 0.45 * max(len(rows), LEAST_ROWS)), layout="constrained")
+    figure, axes = sheet(8, 1.4 + 0.45 * max(len(rows), LEAST_ROWS))
     spread = [rows[value] - rows["low"], rows["high"] - rows[value]]
     axes.axvline(0.0, color=COLOURS[2], linewidth=0.8)
     axes.errorbar(rows[value], rows[name], xerr=_drawable(spread), fmt="o", color=COLOURS[0], capsize=3)
@@ -186,5 +188,4 @@ def _png(figure: Figure, *panels: Axes) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=110)
-    pyplot.close(figure)
     return out.getvalue()

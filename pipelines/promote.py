@@ -20,8 +20,10 @@ def run(settings: Settings, console: Console, version: str | None = None) -> int
     with opened(there(settings)) as workspace:
         trials = Trials(settings.home)
         if version is not None:
-            workspace.registry.promote(version)
-            restored(workspace, "it was promoted by name, on somebody's word")
+            with steps(console) as step:
+                step("opening the registry")
+                workspace.registry.promote(version)
+                restored(workspace, "it was promoted by name, on somebody's word")
             console.print(f"{escape(version)} is the champion now, on your word")
             return 0
         trial = trials.latest()
@@ -71,14 +73,15 @@ def challenged(workspace: Workspace, trial: Trial, judgement: Judgement) -> bool
 
 
 def _vacated(workspace: Workspace) -> None:
-    if workspace.registry.live(CHALLENGER) is not None:
+    if workspace.live(CHALLENGER) is not None:
         workspace.registry.challenge(None)
     remove_card(workspace, CHALLENGER)
 
 
 def rollback(settings: Settings, console: Console) -> int:
     """Bring the previous champion back; running servers follow within seconds."""
-    with opened(there(settings)) as workspace:
+    with opened(there(settings)) as workspace, steps(console) as step:
+        step("opening the registry")
         pointer = workspace.registry.rollback()
         restored(workspace, f"{pointer.previous} was rolled back by hand")
     console.print(f"{pointer.version} is the champion again; `cxreco rollback` once more undoes this", highlight=False)

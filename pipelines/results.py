@@ -16,6 +16,7 @@ from cxreco.pipelines.gather import gathered
 from cxreco.pipelines.pictures import interval_picture
 from cxreco.pipelines.trials import Trials
 from cxreco.pipelines.workspace import Workspace, opened, steps, there
+from cxreco.recognise.contract import write_time
 from cxreco.repeat.experiments import Comparison, assignments_of, compare, customer_weeks
 from cxreco.repeat.log import Log
 from cxreco.repeat.mode_effects import effect_words, mode_effects
@@ -39,18 +40,22 @@ class Results:
         Frame of `repeat.mode_effects`.
     trial
         The challenger that is live against the champion, both since it went live; None: there is none.
+    left_out
+        Whom the arms leave out, and why, where an earlier dealing of customers is in the log; empty: nobody.
     """
 
     arms: Comparison | None = None
     modes: pd.DataFrame | None = None
     trial: Comparison | None = None
+    left_out: str = ""
 
     def words(self, currency: str) -> tuple[str, ...]:
         """Say it plainly, a sentence a line."""
         if self.arms is None or self.modes is None:
             return ("No decision was logged yet: there is nothing to compare.",)
         live = () if self.trial is None else ("Since the challenger went live:", *self.trial.words(currency))
-        return (*self.arms.words(currency), *live, *effect_words(self.modes, currency))
+        early = (self.left_out,) if self.left_out else ()
+        return (*early, *self.arms.words(currency), *live, *effect_words(self.modes, currency))
 
     def metrics(self) -> dict[str, float]:
         """Return what MLflow keeps as numbers."""
@@ -118,6 +123,18 @@ def results_of(workspace: Workspace, log: Log) -> Results:
         arms=compare(weeks, shares=shares),
         modes=mode_effects(decisions, outcomes.frame["money"].to_numpy(np.float64)),
         trial=_live(log, assigned, worth),
+        left_out=_left_out(frame, assigned),
+    )
+
+
+def _left_out(frame: pd.DataFrame, assigned: pd.DataFrame) -> str:
+    asked, counted = frame["customer_id"].nunique(), len(assigned)
+    if asked == counted:
+        return ""
+    until = f" before {write_time(int(assigned['from_at'].min()))}" if counted else ""
+    return (
+        f"The arms are those of {counted:,} of the {asked:,} customers that were asked about: the others were asked "
+        f"about{until} alone, when other arms, another epoch or another salt held."
     )
 
 

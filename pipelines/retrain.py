@@ -56,7 +56,7 @@ def run(settings: Settings, console: Console) -> int:
         console.print(escape(turn.judgement.words(settings.currency)), highlight=False, soft_wrap=True)
         if turn.challenging:
             console.print(f"{turn.trial.version} serves the challenger arm meanwhile", highlight=False)
-        champion = workspace.registry.live()
+        champion = workspace.live()
         console.print(f"champion: {champion.version if champion else 'none'}", highlight=False)
     return 0
 

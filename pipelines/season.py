@@ -219,3 +219,12 @@ def weekly(world: World, since: int, weeks: int) -> F64:
     days[:, : table.shape[1]] = table[:, : weeks * 7]
     weekly_sums: F64 = days.reshape(table.shape[0], weeks, 7).sum(axis=2)
     return weekly_sums
+
+
+def counted(world: World, since: int, until: int) -> dict[str, int]:
+    """Return how many of each kind of entry were booked in [since, until), whichever mode they came of."""
+    total: dict[str, int] = {}
+    for by_kind in world.takings.counts(since, until).values():
+        for kind, count in by_kind.items():
+            total[kind] = total.get(kind, 0) + count
+    return total

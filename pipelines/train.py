@@ -86,7 +86,7 @@ def evaluation_cut(lessons: Lessons, workspace: Workspace) -> int:
     """
     days = TrainingSpec.from_spec(lessons.specs["training"]).evaluation_days
     ripe = lessons.log.now - lessons.worth.order_window
-    champion = workspace.registry.live()
+    champion = workspace.live()
     known = workspace.registry.playbook(champion.version).trained_to if champion else 0
     return max(ripe - int(days * DAY), min(known, ripe - int(days * DAY / 2)))
 

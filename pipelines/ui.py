@@ -30,7 +30,7 @@ def run(settings: Settings, host: str, port: int, console: Console) -> NoReturn:
     home = there(settings).home
     where = f"http://{host}:{port}"
     console.print(
-        f"MLflow will be on {where} once it has started, which takes some seconds; Ctrl-C stops it",
+        f"MLflow will be on {where} once it has started, within half a minute; Ctrl-C stops it",
         highlight=False,
         soft_wrap=True,
     )

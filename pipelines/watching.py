@@ -28,7 +28,7 @@ def watched(workspace: Workspace, log: Log) -> str:
     -------
     Why it was rolled back; empty: it was not.
     """
-    champion = workspace.registry.live()
+    champion = workspace.live()
     if champion is None:
         return ""
     seen = watch_of(workspace, log, champion)

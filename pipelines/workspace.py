@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from cxreco.edge.arms import salt_of
+from cxreco.edge.champion import CHAMPION, Pointer, read_pointer
 from cxreco.edge.clock import now
 from cxreco.edge.registry import Registry
 from cxreco.edge.settings import Settings
@@ -37,6 +38,10 @@ class Workspace:
     def registry(self) -> Registry:
         """The model registry; opened on first use, for it takes a while."""
         return Registry(self.settings.home, self.clock)
+
+    def live(self, role: str = CHAMPION) -> Pointer | None:
+        """Return what is live in a role, by the pointer that serving reads; the registry need not be opened for it."""
+        return read_pointer(self.settings.home, role)
 
     @property
     def salt(self) -> str:

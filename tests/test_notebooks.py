@@ -17,6 +17,11 @@ def code_of(path: Path) -> list[str]:
     return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
+def pictures(notebook: nbformat.NotebookNode) -> int:
+    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    return sum("image/png" in data for data in shown)
+
+
 def test_there_is_a_notebook() -> None:
     assert NOTEBOOKS
 
@@ -38,10 +43,17 @@ def test_what_a_notebook_shows_names_no_machine(path: Path) -> None:
     assert "/tmp/" not in text
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_as_kept_shows_its_pictures(path: Path) -> None:
+    assert pictures(nbformat.read(path, as_version=4)) == path.read_text().count("plt.show()")
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
+def test_a_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The kernel chooses where pictures go, as for whoever opens the notebook.
+    monkeypatch.delenv("MPLBACKEND", raising=False)
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=MOST_SECONDS, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()
@@ -49,3 +61,4 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     last = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.outputs][-1]
     printed = "".join(output.get("text", "") for output in last.outputs)
     assert "per customer-week" in printed or path.stem != "01_the_loop"
+    assert pictures(notebook) == path.read_text().count("plt.show()"), "every picture that is asked for is there"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cxreco.edge.specs import load_specs, write_default_specs
+from cxreco.edge.specs import load_specs, set_number, write_default_specs
+from cxreco.errors import BadSpec
 from cxreco.repeat.promotion import PromotionRules
 from cxreco.repeat.training import TrainingSpec
 from cxreco.repeat.value_training import ValueSpec
@@ -44,6 +45,37 @@ def test_a_workspace_copy_changes_nothing_until_it_is_edited(tmp_path: Path) -> 
     written[0].write_text(written[0].read_text() + "\n# edited\n")
     assert load_specs(tmp_path).sha256 != load_specs().sha256
     assert write_default_specs(tmp_path) == []
+
+
+def test_one_number_is_set_and_all_else_stays(tmp_path: Path) -> None:
+    set_number(tmp_path, "guardrails", "max_wrong_share", 0.35)
+    default = (FOLDER / "guardrails.toml").read_text()
+    changed = (tmp_path / "models" / "guardrails.toml").read_text()
+    assert changed == default.replace("max_wrong_share = 0.10", "max_wrong_share = 0.35")
+    set_number(tmp_path, "guardrails", "dismissals", 3)
+    assert load_specs(tmp_path)["guardrails"]["certainty"]["max_wrong_share"] == 0.35
+    assert load_specs(tmp_path)["guardrails"]["contacts"]["dismissals"] == 3
+
+
+def test_any_way_to_write_a_number_is_found_and_a_longer_key_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "models" / "own.toml"
+    path.parent.mkdir()
+    for written in ("1", "-0.5", "1_000", "1e-3", "+2.5E+2", ".5  # half", "7 # seven"):
+        path.write_text(f"# share = 3\nshare_of = 4\nshare={written}\n")
+        set_number(tmp_path, "own", "share", 2)
+        assert path.read_text().startswith("# share = 3\nshare_of = 4\nshare=2")
+
+
+@pytest.mark.parametrize("text", ["", "share = 'none'\n", "[a]\nshare = 1\n[b]\nshare = 2\n", "share = [1]\n"])
+def test_a_number_that_is_not_there_exactly_once_is_an_error_and_nothing_is_written(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "models" / "own.toml"
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(BadSpec, match="lines that set share to a number"):
+        set_number(tmp_path, "own", "share", 3)
+    assert path.read_text() == text
+    with pytest.raises(BadSpec, match="no such spec"):
+        set_number(tmp_path, "nobody", "share", 3)
 
 
 # What reads each spec, and what it is without one. Named actions and beliefs have no defaults: they are the spec.

@@ -22,7 +22,7 @@ from cxreco.edge.settings import Settings
 from cxreco.errors import CxRecoError, NotFound
 from cxreco.journey import DAY, MODES, Arm
 from cxreco.pipelines.retrain import turned
-from cxreco.pipelines.season import Season, Watching, branch, under, weekly
+from cxreco.pipelines.season import Season, Watching, branch, counted, under, weekly
 from cxreco.pipelines.workspace import opened
 from cxreco.respond.playbook import Playbook
 from cxreco.respond.policy import Policy
@@ -141,7 +141,7 @@ def lived(plan: Plan, say: Say) -> dict[str, Any]:
 
 def _season(plan: Plan, world: World, own: Settings) -> Contested:
     with opened(own, clock=lambda: world.now) as workspace:
-        champion = workspace.registry.live()
+        champion = workspace.live()
         if champion is None:
             raise NotFound("the shop has no champion: its history taught nothing")
         playbook = workspace.registry.playbook(champion.version)
@@ -160,7 +160,7 @@ def _retrained(season: Contested, way: Way) -> str:
     others = way.knows or way.family or way.arm is not Arm.CHAMPION
     with opened(season.settings, clock=lambda: season.world.now) as workspace:
         turn = turned(workspace, lambda _: None)
-        champion = workspace.registry.live()
+        champion = workspace.live()
         if others:
             season.adopt(turn.playbook, oracle=way.knows)
         elif champion is not None and (turn.promoted or turn.rolled_back):
@@ -187,7 +187,7 @@ def _figures(season: Contested, world: World, since: int, plot: Plot) -> dict[st
         "regret_by_best_mode": _rounded(_sums(best, most - got, len(MODES))),
         "worth_by_mode": _rounded(_sums(chosen, got, len(MODES))),
         "confusion": confusion.astype(int).tolist(),
-        "counts": _counted(world, since, since + plot.weeks * 7 * DAY),
+        "counts": counted(world, since, since + plot.weeks * 7 * DAY),
         "money_by_mode": _by_mode(world, since, since + plot.weeks * 7 * DAY),
     }
 
@@ -195,14 +195,6 @@ def _figures(season: Contested, world: World, since: int, plot: Plot) -> dict[st
 def third(weeks: int) -> int:
     """Return how many weeks the last third of a season has."""
     return max(1, round(weeks / 3))
-
-
-def _counted(world: World, since: int, until: int) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for by_kind in world.takings.counts(since, until).values():
-        for kind, count in by_kind.items():
-            total[kind] = total.get(kind, 0) + count
-    return total
 
 
 def _by_mode(world: World, since: int, until: int) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import shutil
 import time
 from dataclasses import asdict, dataclass, replace
@@ -14,9 +13,8 @@ from rich.console import Console
 
 import cxreco
 from cxreco.edge.settings import Settings, load_settings
-from cxreco.edge.specs import write_default_specs
-from cxreco.errors import BadInput, BadSpec, CxRecoError
-from cxreco.pipelines.demo_world import MOST_WRONG, RANKER_MOMENTS
+from cxreco.errors import BadInput, CxRecoError
+from cxreco.pipelines.demo_world import own_specs
 from cxreco.pipelines.ingest import imported
 from cxreco.pipelines.retrain import turned
 from cxreco.pipelines.simulate import START, lived
@@ -132,28 +130,14 @@ def _founded(plot: Plot, home: Path, days: int) -> Founded:
     quiet = Console(quiet=True)
     world = lived(plot.spec(days), plot.seed, home / "shop", lambda _: None)
     made = Founded(plot=plot, home=home, history_days=days, orders_before=_orders(world), cpu_s=0.0)
-    _own_specs(made.base)
+    own_specs(made.base)
     with opened(made.settings(made.base), clock=lambda: world.now) as workspace:
         for kind in ("items", "events"):
             imported(workspace, kind, home / "shop" / f"{kind}.jsonl", None, quiet)
         turned(workspace, lambda _: None)
-        if workspace.registry.live() is None:
+        if workspace.live() is None:
             raise BadInput("its history makes no champion", where=plot.name)
     return replace(made, cpu_s=round(time.process_time() - begun, 1))
-
-
-def _own_specs(home: Path) -> None:
-    """Write the shop's own specs, as the demo's shop has them."""
-    write_default_specs(home)
-    for name, key, value in (
-        ("guardrails", "max_wrong_share", MOST_WRONG),
-        ("training", "ranker_moments", RANKER_MOMENTS),
-    ):
-        path = home / "models" / f"{name}.toml"
-        text, count = re.subn(rf"^{key} = [\d._]+", f"{key} = {value}", path.read_text(), flags=re.M)
-        if count != 1:
-            raise BadSpec(f"has no line for {key}", where=str(path))
-        path.write_text(text)
 
 
 def _orders(world: World) -> list[int]:

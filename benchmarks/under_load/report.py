@@ -1,5 +1,6 @@
 """What was measured, put beside what is to be reached, for people and as JSON."""
 
+import json
 import os
 import platform
 from collections.abc import Mapping
@@ -123,3 +124,10 @@ def hardware() -> dict[str, Any]:
         "packages": {name: version(name) for name in PACKAGES},
         "load_before": os.getloadavg()[0],
     }
+
+
+def keep(found: Mapping[str, Any], path: Path, console: Console) -> None:
+    """Write the figures as JSON, making the folder where there is none, and say where they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    console.print(f"written to {path}", highlight=False)

@@ -1,6 +1,5 @@
 """A workspace to serve from: the simulated shop up to today, with models of the size that a grown shop has."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from cxreco.edge.champion import CHAMPION, Pointer, keep, write_pointer
 from cxreco.edge.clock import now
 from cxreco.edge.engine import Engine
 from cxreco.edge.settings import Settings
-from cxreco.edge.specs import write_default_specs
+from cxreco.edge.specs import set_number, write_default_specs
 from cxreco.journey import DAY
 from cxreco.pipelines.gather import gather
 from cxreco.pipelines.ingest import imported
@@ -75,7 +74,7 @@ def build(folder: Path, scale: Scale, step: Callable[[str], None]) -> Built:
     home = folder / "workspace"
     settings = Settings(home=home, salt="benchmark")
     write_default_specs(home)
-    _set(home / "models" / "ranker.toml", "min_data_in_leaf", 20)
+    set_number(home, "ranker", "min_data_in_leaf", 20)
     step(f"a shop of {scale.customers} customers lives {scale.weeks} weeks up to today")
     world = _lived(scale, folder)
     with opened(settings) as workspace:
@@ -112,13 +111,6 @@ def go_live(home: Path, version: str, sha256: str) -> None:
     """Make a playbook that is kept in the workspace the champion."""
     pointer = Pointer(version=version, sha256=sha256, promoted_at=write_time(now()))
     write_pointer(home, pointer, CHAMPION)
-
-
-def _set(path: Path, key: str, value: float) -> None:
-    text, count = re.subn(rf"^{key} = [\d._]+", f"{key} = {value}", path.read_text(), flags=re.M)
-    if count != 1:
-        raise ValueError(f"{path} has no line for {key}")
-    path.write_text(text)
 
 
 def _lived(scale: Scale, folder: Path) -> World:

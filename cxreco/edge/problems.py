@@ -81,7 +81,7 @@ def _of_ours(status: int) -> Any:  # noqa: ANN401 (a handler, in Starlette's own
 
 async def _malformed(request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    errors = [{"field": _path(one), "reason": str(one["msg"]).removeprefix("Value error, ")} for one in found]
+    errors = [{"field": _path(one), "reason": _reason(one)} for one in found]
     first = errors[0] if errors else {"field": "body", "reason": "is malformed"}
     return problem(422, f"{first['field']}: {first['reason']}", errors)
 
@@ -92,6 +92,15 @@ def _path(error: Mapping[str, Any]) -> str:
         return "body"
     inner = [str(part) for part in error["loc"] if part not in ("body", "path", "query")]
     return ".".join(inner) or "body"
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """Return what was wrong, in words for whoever sent it: the checker's own, but where they speak of its insides."""
+    if error["type"] == "json_invalid":
+        return f"is not JSON: {error.get('ctx', {}).get('error', 'malformed')}, at character {error['loc'][-1]}"
+    if tuple(error["loc"]) == ("body",) and error["type"] in ("model_attributes_type", "dict_type"):
+        return "must be a JSON object; /docs shows one for each endpoint"
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 async def _http(request: Request, error: Exception) -> Response:

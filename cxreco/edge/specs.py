@@ -1,6 +1,7 @@
 """The specs under `models/`: the workspace's own copy where it has one, else the packaged default."""
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cxreco.errors import BadSpec
+
+NUMBER = r"[-+]?[\d_]*\.?[\d_]+(?:[eE][-+]?\d+)?"  # of TOML, but for the other bases, inf and nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,39 @@ def write_default_specs(home: Path) -> list[Path]:
             (folder / name).write_bytes(text)
             written.append(folder / name)
     return written
+
+
+def set_number(home: Path, name: str, key: str, value: float) -> None:
+    """Set one number in the workspace's own copy of a spec; every other line and every comment stays as it is.
+
+    Parameters
+    ----------
+    home
+        The workspace; where it has no copy of the spec yet, it gets one.
+    name
+        The spec, without `.toml`.
+    key
+        What stands before the `=`, in any of the file's tables.
+    value
+        The new number.
+
+    Raises
+    ------
+    BadSpec
+        If there is no such spec, or not exactly one line in it that sets this key to a number.
+    """
+    path = home / "models" / f"{name}.toml"
+    if not path.exists():
+        default = _defaults().get(path.name)
+        if default is None:
+            raise BadSpec("there is no such spec", where=str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(default)
+    line = re.compile(rf"^({re.escape(key)}[ \t]*=[ \t]*){NUMBER}(?=[ \t]*(?:#|$))", flags=re.MULTILINE)
+    text, count = line.subn(lambda found: f"{found[1]}{value}", path.read_text())
+    if count != 1:
+        raise BadSpec(f"has {count} lines that set {key} to a number; exactly one is needed", where=str(path))
+    path.write_text(text)
 
 
 def _defaults() -> dict[str, bytes]:

@@ -71,7 +71,7 @@ class Comparison:
                 "them can be trusted until the reason is found.",
             )
         if self.differences.empty:
-            return ("There is no control to compare with: every customer lives under the same arm.",)
+            return ("There is no control to compare with: every customer asked about so far lives under the same arm.",)
         lines = []
         for row in self.differences.to_dict("records"):
             apart, low, high = (float(row[name]) for name in ("difference", "low", "high"))

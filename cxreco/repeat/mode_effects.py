@@ -64,7 +64,9 @@ def _effect(
     empty = dict.fromkeys(("earned", "held", "over_hold", "stderr", "low", "high"), nan)
     found = {"decisions": int(taken), "customers": len(set(customers[mode == code])), **empty, "reason": ""}
     if min(taken, effective) < FEWEST:
-        reason = f"{taken:.0f} decisions, and {effective:.0f} of hold to compare with; {FEWEST} of each are the least"
+        reason = (
+            f"{taken:.0f} of its decisions and {effective:.0f} of hold to compare with; {FEWEST} of each are the least"
+        )
         return found | {"reason": reason}
     earned, left = float(chosen @ money) / taken, float(weight @ money) / held
     # The ratio's linearisation: these terms have its mean, and its variance.

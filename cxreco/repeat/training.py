@@ -104,8 +104,10 @@ def learn(log: Log, specs: Specs, *, step: Step = lambda _: None) -> Lessons:
     since = max(log.now - int(spec.later_days * DAY), (log.start + log.now) // 2)
     step("publishing populations")
     training = _published(log, spec)
-    request = fit_request(training, specs, until=since, dated=log.dated, step=step)
-    live = fit_request(training, specs, until=log.now, dated=log.dated, step=step)
+    request = fit_request(
+        training, specs, until=since, dated=log.dated, step=lambda what: step(f"{what}, on the earlier days")
+    )
+    live = fit_request(training, specs, until=log.now, dated=log.dated, step=lambda what: step(f"{what}, on all days"))
     step("revisiting undisturbed moments")
     soon = ValueSpec.from_spec(specs["value"]).soon
     yardstick = Yardstick(worth=worth, soon=soon, shadow_days=spec.shadow_days)

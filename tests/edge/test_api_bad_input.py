@@ -65,6 +65,10 @@ def test_limits_media_types_and_wrong_places(
         is_problem(await client.post("/v1/events", content=b"{}"), 415)
         is_problem(await client.post("/v1/events", content=b'{"events": [', headers=json_type), 422, "body")
         is_problem(await client.post("/v1/events"), 422, "body")
+        broken = await client.post("/v1/events", content=b'{"events": [', headers=json_type)
+        assert "is not JSON: " in broken.json()["detail"] and "at character 12" in broken.json()["detail"]
+        bare = await client.post("/v1/events", json=[{"type": "product_viewed"}])
+        assert is_problem(bare, 422, "body") and "must be a JSON object" in bare.json()["detail"]
         is_problem(await client.get("/v1/nothing"), 404)
         wrong = await client.get("/v1/events")
         is_problem(wrong, 405)

@@ -44,6 +44,15 @@ def test_every_format_gives_the_estimators_numbers(name: str, tmp_path: Path) ->
         assert f"{value:.4f}" in told
 
 
+def test_the_table_fits_a_terminal_of_eighty_columns_with_every_heading_whole(tmp_path: Path) -> None:
+    logged().to_parquet(tmp_path / "log.parquet")
+    console = Console(record=True, width=80)
+    estimate.run(tmp_path / "log.parquet", console)
+    told = console.export_text()
+    assert "…" not in told and "estimator" in told and "supported" in told
+    assert "from 400 decisions of 80 customers" in told
+
+
 def test_a_log_without_propensities_is_refused_by_column(tmp_path: Path) -> None:
     logged().drop(columns="propensity").to_csv(tmp_path / "log.csv")
     with pytest.raises(BadInput, match="propensity"):

@@ -12,7 +12,8 @@ from cxreco.edge.engine import Engine
 from cxreco.edge.settings import load_settings
 from cxreco.edge.sqlite_store import SqliteStore
 from cxreco.journey import DAY, MICROS, Moment
-from cxreco.pipelines.inspect import _expected
+from cxreco.pipelines.inspect import _EXPECTED, _expected
+from cxreco.respond.kernels import PARTS
 
 AT = 20_000 * DAY
 
@@ -78,11 +79,16 @@ def test_looking_makes_no_workspace(command: str, home: Path, capsys: pytest.Cap
 
 
 def test_chances_are_shown_as_chances_and_money_as_money(capsys: pytest.CaptureFixture[str]) -> None:
-    parts = {"order": 0.25, "order_anyway": 0.2, "margin": 6.5, "unsubscribed": 0.004, "wrong": 0.0}
+    parts = {"order": 0.25, "order_anyway": 0.2, "order_soon": 0.1, "margin": 6.5, "unsubscribed": 0.004, "wrong": 0.0}
     Console(width=100).print(_expected(parts))
     told = capsys.readouterr().out
     rows = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in told.splitlines() if "│" in line}
     assert rows["chance that they order, with this"] == "25.00%"
+    assert rows["chance that they order soon, with this"] == "10.00%"
     assert rows["chance that they unsubscribe"] == "0.40%"
     assert rows["margin of an order, in money"] == "6.50"
     assert not any("wrong" in name for name in rows)
+
+
+def test_every_part_of_a_value_is_known_for_a_chance_or_for_money() -> None:
+    assert {*PARTS} == {*dict(_EXPECTED), "margin"}
