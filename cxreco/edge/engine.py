@@ -18,7 +18,8 @@ from cxreco.edge.decider import Ask, Decider
 from cxreco.edge.log_reading import LogReader, entry_of, record_of
 from cxreco.edge.markets import Markets
 from cxreco.edge.metrics import Metrics
-from cxreco.edge.populations import Populations
+from cxreco.edge.populations import Populations, version_of
+from cxreco.edge.publishing import published
 from cxreco.edge.records import F32, Json, seen_of
 from cxreco.edge.replaying import Replayed, replayed
 from cxreco.edge.settings import Settings
@@ -32,7 +33,6 @@ from cxreco.journey import DAY, Arm, Event, Moment
 from cxreco.recognise.contract import write_time
 from cxreco.recognise.events import Rejection, parse_event, parse_events, parse_items
 from cxreco.recognise.layout import TICK, Kind
-from cxreco.recognise.population import population_of
 from cxreco.recognise.state import State
 from cxreco.request.forest import Scorer
 from cxreco.request.ranker import Ranker
@@ -93,7 +93,6 @@ class Engine:
         self.pointers: dict[str, Pointer] = {}
         self._decider = Decider(self)
         self._reader: LogReader | None = None
-        self._publishing = threading.Lock()
         self._told: dict[str, str] = {}
 
     def adopt(self, role: str, playbook: Playbook | None, pointer: Pointer | None = None) -> None:
@@ -242,21 +241,22 @@ class Engine:
     def publish(self, as_of: int) -> str:
         """Publish population statistics of what happened before `as_of`; returns their version.
 
-        Decisions go on meanwhile: the log is read in batches.
+        Nothing is decided meanwhile: a server has a process of its own do it (`publishing`).
         """
-        with self._publishing:
+        with self.lock:
+            self._reader = self._reader or LogReader(self.store, self.shop)
+            return published(self._reader, self.shop, self.populations, as_of, self.store.position())
+
+    def take_over_statistics(self) -> None:
+        """Serve what was published since, here or elsewhere: with its market built, so that no answer waits for it."""
+        on_disk = self.populations.on_disk()
+        if on_disk != self.populations.published:
+            at = max(self.clock(), self._decider.newest_day)
             with self.lock:
-                reader = self._reader = self._reader or LogReader(self.store, self.shop)
-                last = self.store.position()
-                batches = reader.steps(last)
-            while self._read_on(batches):
-                pass
-            with self.lock:
-                ticks = reader.log(last).of_persons()
-                shelf = self.shop.catalogue.shelf(as_of)
-            population = population_of(ticks[ticks["at"] < as_of], shelf, as_of)
-            with self.lock:
-                return self.populations.keep(population, as_of, last)
+                # They may cover items whose codes were given elsewhere.
+                self.shop.adopt_codes()
+            self.markets.prepare(at, version_of(on_disk, at), self.lock)
+            self.populations.published = on_disk
 
     def due_publication(self) -> int | None:
         """Return the instant for which statistics should be published now; None where they are current.
@@ -276,10 +276,6 @@ class Engine:
         """Return the day of the latest event among the last that arrived; -1 day where there is none."""
         latest = self.store.scan(max(self.store.position() - 1_000, 0))
         return max((row.at for rows in latest for row in rows), default=-DAY) // DAY * DAY
-
-    def _read_on(self, batches: Iterator[None]) -> bool:
-        with self.lock:
-            return next(batches, self) is not self
 
     def _row(self, decision_id: str) -> Row:
         row = self.store.decision(decision_id)

@@ -1,6 +1,6 @@
 """The log read back: rows to events, decisions and ticks, the same way for one customer and for all of them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,6 @@ from cxreco.recognise.ticks import DecisionRef, TickRow, rows_of, tick_of_decisi
 Ticks = NDArray[np.void]
 Record = Mapping[str, Any]
 REMEMBERED = 50_000
-# Rows between two pauses of a reader: some milliseconds, so that a server that shares the shop can answer meanwhile.
-BATCH = 250
 
 
 def event_of(row: Row) -> Event:
@@ -196,12 +194,6 @@ class LogReader:
     def read(self, upto_seq: int | None = None) -> Log:
         """Return the log up to `upto_seq` (None: to its end now)."""
         last = self._store.position() if upto_seq is None else upto_seq
-        for _ in self.steps(last):
-            pass
-        return self.log(last)
-
-    def steps(self, last: int) -> Iterator[None]:
-        """Read on in batches, pausing after each: for a reader that shares its shop with a server."""
         self._shop.refresh()
         self._aliases = self._store.aliases()
         if self._generation != self._shop.generation or last < self._position:
@@ -210,12 +202,12 @@ class LogReader:
             self._parts.clear()
             self._position = 0
             self._generation = self._shop.generation
-        for rows in self._store.scan(self._position, upto_seq=last, batch=BATCH):
+        for rows in self._store.scan(self._position, upto_seq=last):
             self._parts.append(self._ticks(rows))
             self._position = rows[-1].seq
-            yield
+        return self._log(last)
 
-    def log(self, last: int) -> Log:
+    def _log(self, last: int) -> Log:
         """Return what was read, with the past of those who were identified."""
         joined = [self._joined(customer_id, last) for customer_id in self._identified(last)]
         self._parts = [np.concatenate([np.empty(0, TICK), *self._parts])]

@@ -1,7 +1,10 @@
 """What is true for everybody at an instant, put together from the shop and the published statistics, and kept."""
 
+from contextlib import AbstractContextManager
+
 from cxreco.edge.populations import Populations
 from cxreco.edge.shop import Shop
+from cxreco.recognise.catalogue import Shelf
 from cxreco.recognise.market import Market, market_of
 
 KEPT = 8
@@ -24,13 +27,32 @@ class Markets:
     def of(self, at: int, population: str) -> Market:
         """Return the market of an instant with statistics of that version."""
         shelf = self._shop.catalogue.shelf(at)
+        market = self._kept.get((id(shelf), population))
+        return self._keep(self._built(shelf, population), population) if market is None else market
+
+    def prepare(self, at: int, population: str, lock: AbstractContextManager[object]) -> None:
+        """Build a market before anybody asks for it.
+
+        Parameters
+        ----------
+        lock
+            Whoever asks holds it; here it is held only to read the shop and to put the market in place.
+        """
+        with lock:
+            shelf = self._shop.catalogue.shelf(at)
+            if (id(shelf), population) in self._kept:
+                return
+        market = self._built(shelf, population)
+        with lock:
+            self._keep(market, population)
+
+    def _built(self, shelf: Shelf, population: str) -> Market:
+        before = next(reversed(list(self._kept.values())), None)
+        return market_of(shelf, self._populations.named(population, shelf), self._shop.codes, before)
+
+    def _keep(self, market: Market, population: str) -> Market:
+        while len(self._kept) >= KEPT:
+            del self._kept[next(iter(self._kept))]
         # The market holds its shelf, so the shelf's id is not given again while the market is kept.
-        key = (id(shelf), population)
-        market = self._kept.get(key)
-        if market is None:
-            while len(self._kept) >= KEPT:
-                del self._kept[next(iter(self._kept))]
-            statistics = self._populations.named(population, shelf)
-            before = next((kept for (_, version), kept in self._kept.items() if version == population), None)
-            market = self._kept[key] = market_of(shelf, statistics, self._shop.codes, before)
+        self._kept[id(market.shelf), population] = market
         return market

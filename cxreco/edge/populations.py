@@ -18,6 +18,8 @@ from cxreco.recognise.replay import empty_ticks
 
 NONE = "none"
 LOADED = 4
+# Instants and ends of the log, ascending.
+Published = list[tuple[int, int]]
 
 
 class Populations:
@@ -27,27 +29,30 @@ class Populations:
     ----------
     folder
         Where they are kept, `<as_of>-<position>.npz` each.
+
+    Attributes
+    ----------
+    published
+        What serves.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._published: list[tuple[int, int]] = []
         self._loaded: OrderedDict[str, Population] = OrderedDict()
-        self.refresh()
+        self.published = self.on_disk()
 
-    def refresh(self) -> None:
-        """Look for what other processes have published."""
+    def on_disk(self) -> Published:
+        """Return what this process, and others, have published by now."""
         names = [path.stem.split("-") for path in self._folder.glob("*.npz") if not path.name.startswith(".")]
-        self._published = sorted((int(as_of), int(position)) for as_of, position in names)
+        return sorted((int(as_of), int(position)) for as_of, position in names)
 
     def version_at(self, at: int) -> str:
-        """Return the version that serves a moment: the latest of instants up to it; `none` before the first."""
-        before = [entry for entry in self._published if entry[0] <= at]
-        return f"{before[-1][0]}-{before[-1][1]}" if before else NONE
+        """Return the version that serves a moment."""
+        return version_of(self.published, at)
 
     def last_as_of(self, upto: int) -> int:
         """Return the instant of the latest statistics up to an instant; -1 where there are none."""
-        return max((as_of for as_of, _ in self._published if as_of <= upto), default=-1)
+        return max((as_of for as_of, _ in self.published if as_of <= upto), default=-1)
 
     def named(self, version: str, shelf: Shelf) -> Population:
         """Return the statistics of a version; `none` knows of nothing that was ever sold.
@@ -59,13 +64,14 @@ class Populations:
         """
         if version == NONE:
             return population_of(empty_ticks(), shelf, 0)
-        if version not in self._loaded:
+        population = self._loaded.get(version)
+        if population is None:
             path = self._folder / f"{version}.npz"
             if not path.is_file():
                 raise NotFound(f"the population statistics {version} are gone from {self._folder}")
             with np.load(path, allow_pickle=False) as arrays:
-                self._remember(version, Population.from_arrays(dict(arrays)))
-        return self._loaded[version]
+                population = self._remember(version, Population.from_arrays(dict(arrays)))
+        return population
 
     def keep(self, population: Population, as_of: int, position: int) -> str:
         """Publish statistics; returns their version."""
@@ -76,10 +82,17 @@ class Populations:
         self._folder.mkdir(parents=True, exist_ok=True)
         write_whole(self._folder / f"{version}.npz", buffer.getvalue())
         self._remember(version, population)
-        self._published = sorted({*self._published, (as_of, position)})
+        self.published = sorted({*self.published, (as_of, position)})
         return version
 
-    def _remember(self, version: str, population: Population) -> None:
+    def _remember(self, version: str, population: Population) -> Population:
         self._loaded[version] = population
         while len(self._loaded) > LOADED:
             self._loaded.popitem(last=False)
+        return population
+
+
+def version_of(published: Published, at: int) -> str:
+    """Return the version that serves a moment: the latest of instants up to it; `none` before the first."""
+    before = [entry for entry in published if entry[0] <= at]
+    return f"{before[-1][0]}-{before[-1][1]}" if before else NONE

@@ -1,9 +1,13 @@
 """Which stores a workspace is kept in: embedded, or shared by several processes and machines."""
 
-from cxreco.edge.redis_states import RedisStates
+from typing import TYPE_CHECKING
+
 from cxreco.edge.settings import Settings
 from cxreco.edge.sqlite_store import SqliteStore
 from cxreco.edge.store import Store
+
+if TYPE_CHECKING:
+    from cxreco.edge.redis_states import RedisStates
 
 
 def open_store(settings: Settings, *, patience_s: float = 30.0) -> Store:
@@ -45,6 +49,11 @@ def is_there(settings: Settings) -> bool:
     return (settings.home / "log.db").is_file()
 
 
-def open_states(settings: Settings, store: Store) -> RedisStates | None:
+def open_states(settings: Settings, store: Store) -> "RedisStates | None":
     """Return the cache of states that processes share; None where none is set."""
-    return RedisStates.of(settings.redis_url, store) if settings.redis_url else None
+    if not settings.redis_url:
+        return None
+    # Not loaded where nobody asks for it, as above.
+    from cxreco.edge.redis_states import RedisStates
+
+    return RedisStates.of(settings.redis_url, store)

@@ -1,12 +1,15 @@
 """Which items go together: co-purchase lifts, likeness by buyers and collaborative factors, from all purchases."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from cxreco.compiled import compiled
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -128,6 +131,9 @@ def factors_of(customer: I64, item: I64, weight: F64, shape: tuple[int, int], d:
     d = min(d, min(shape) - 1) if min(shape) > SMALL else min(d, *shape)
     if d < 1 or value.size == 0:
         return np.zeros((n_items, 0), np.float32), rarity.astype(np.float32)
+    # Not where nothing is published: a server starts without it.
+    from scipy.sparse import csr_array
+
     right = _right_vectors(csr_array((value, (customer, item)), shape=shape), d)
     signs = np.sign(right[np.arange(len(right)), np.abs(right).argmax(axis=1)])
     return np.ascontiguousarray((right * signs[:, None]).T, dtype=np.float32), rarity.astype(np.float32)

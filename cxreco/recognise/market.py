@@ -30,14 +30,15 @@ class Columns(NamedTuple):
 
     Attributes
     ----------
-    buyable
-        Available and priced.
+    buyable, titled
+        Available and priced, and whether it has a title.
     compared, tastes
         (m,) items that are compared with a taste, and their (d, m) factors, a row a factor.
     """
 
     available: Bool
     buyable: Bool
+    titled: Bool
     price: F64
     margin: F64
     category: I32
@@ -50,6 +51,7 @@ class Columns(NamedTuple):
     gap_sd: F64
     return_rate: F64
     last_sold_at: I64
+    restocked_at: I64
     category_popularity: F64
     category_gap_mean: F64
     neighbours: I32
@@ -115,7 +117,8 @@ def market_of(shelf: Shelf, population: Population, codes: Codes, previous: Mark
     codes
         The table both are coded by.
     previous
-        A market that this one follows; its search index is used again where no text changed.
+        A market of the same shop that this one follows; what was made of its texts is used again. The market is the
+        same without it.
 
     Raises
     ------
@@ -126,7 +129,6 @@ def market_of(shelf: Shelf, population: Population, codes: Codes, previous: Mark
     if n > len(codes.item_ids):
         raise BadInput(f"the shelf has {n} items, {len(codes.item_ids)} are coded", where="market")
     population = population.widened(n, len(shelf.category_names))
-    search = previous.search if previous is not None and _same_search(previous, shelf, population) else None
     late = _late(shelf, population)
     top = np.concatenate([population.top, late])
     top = top[shelf.available[top]]
@@ -137,7 +139,7 @@ def market_of(shelf: Shelf, population: Population, codes: Codes, previous: Mark
     return Market(
         shelf=shelf,
         population=population,
-        search=search or SearchIndex(shelf, codes.item_ids, population.popularity),
+        search=_search_of(shelf, population, codes, previous),
         codes=codes,
         top=top,
         category_starts=category_starts,
@@ -154,6 +156,7 @@ def _columns(shelf: Shelf, population: Population, top: I32, by_category: tuple[
     return Columns(
         available=_plain(shelf.available, np.bool_),
         buyable=_plain(shelf.available & ~np.isnan(shelf.price), np.bool_),
+        titled=np.array([bool(title) for title in shelf.titles], np.bool_),
         price=_plain(shelf.price, np.float64),
         margin=_plain(shelf.margin, np.float64),
         category=_plain(shelf.category, np.int32),
@@ -166,6 +169,7 @@ def _columns(shelf: Shelf, population: Population, top: I32, by_category: tuple[
         gap_sd=_plain(population.gap_sd, np.float64),
         return_rate=_plain(population.return_rate, np.float64),
         last_sold_at=_plain(population.last_sold_at, np.int64),
+        restocked_at=_plain(shelf.restocked_at, np.int64),
         category_popularity=_plain(population.category_popularity, np.float64),
         category_gap_mean=_plain(population.category_gap_mean, np.float64),
         neighbours=_plain(population.neighbours, np.int32),
@@ -199,5 +203,11 @@ def _late(shelf: Shelf, population: Population) -> I32:
     return codes[np.argsort(-shelf.born_at[codes], kind="stable")].astype(np.int32)
 
 
-def _same_search(previous: Market, shelf: Shelf, population: Population) -> bool:
-    return previous.population.as_of == population.as_of and previous.search.covers(shelf)
+def _search_of(shelf: Shelf, population: Population, codes: Codes, previous: Market | None) -> SearchIndex:
+    if previous is None:
+        return SearchIndex(shelf, codes.item_ids, population.popularity)
+    if not previous.search.covers(shelf):
+        return SearchIndex(shelf, codes.item_ids, population.popularity, previous.search)
+    if np.array_equal(previous.population.popularity, population.popularity):
+        return previous.search
+    return previous.search.ranked(population.popularity)

@@ -5,10 +5,11 @@ item's exact id is 1. The last token also matches as a prefix, since people stop
 order do not matter.
 """
 
+import copy
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 
@@ -31,6 +32,8 @@ REMEMBERED = 256
 _WORD = re.compile(r"[^\W_]+")
 _SIBILANTS = ("ses", "xes", "zes", "ches", "shes")
 Found = tuple[I32, F64]
+# Item codes and numbers of their tokens, a row each.
+Tokens = tuple[I64, I64]
 
 
 def tokens_of(text: str) -> list[str]:
@@ -66,6 +69,8 @@ class SearchIndex:
         Ids over item codes; more of them than the shelf has are not indexed.
     popularity
         (n_items,) breaks ties between equal scores; then the smaller code wins.
+    previous
+        An index of an earlier shelf: texts that it has read are not read again. What is found does not depend on it.
 
     Attributes
     ----------
@@ -73,7 +78,13 @@ class SearchIndex:
         (n_items,) what is taken off a score to break ties.
     """
 
-    def __init__(self, shelf: Shelf, item_ids: Sequence[str], popularity: F64 | None = None) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        item_ids: Sequence[str],
+        popularity: F64 | None = None,
+        previous: "SearchIndex | None" = None,
+    ) -> None:
         n = len(shelf)
         self._ids = {item_id: code for code, item_id in enumerate(item_ids[:n])}
         self._plain_ids = {_plain(item_id): code for code, item_id in reversed(list(enumerate(item_ids[:n])))}
@@ -83,18 +94,18 @@ class SearchIndex:
             np.asarray(shelf.category),
             tuple(shelf.category_names),
         )
-        titles = [tokens_of(title) for title in shelf.titles]
-        sides = _sides(shelf)
-        self._vocabulary = sorted(set(chain.from_iterable(titles)).union(*sides))
+        read = {} if previous is None else previous._read
+        texts = {*shelf.titles, *shelf.brands, *shelf.category_names}
+        self._read: dict[str, tuple[str, ...]] = {
+            text: read.get(text) or tuple(dict.fromkeys(tokens_of(text))) for text in texts
+        }
+        self._vocabulary = sorted(set(chain.from_iterable(self._read.values())))
         self._number = {token: number for number, token in enumerate(self._vocabulary)}
-        self._starts, self._codes, self._weights = _postings(titles, sides, self._number, n)
+        titles = self._tokens(shelf.titles)
+        self._starts, self._codes, self._weights = _postings(titles, self._sides(shelf), len(self._vocabulary), n)
         self._idf = np.log1p(n / np.maximum(np.diff(self._starts), 1.0))
-        self._title_idf = np.array([sum(self._idf[self._number[t]] for t in set(title)) for title in titles])
-        rank = np.empty(n)
-        order = np.arange(n) if popularity is None else np.argsort(-popularity[:n], kind="stable")
-        rank[order] = np.arange(n)
-        # Smaller than any difference of scores that means something.
-        self.tie = rank * (1e-9 / max(n, 1))
+        self._title_idf = np.bincount(titles[0], weights=self._idf[titles[1]], minlength=n)
+        self.tie = _ties(popularity, n)
         self._found = lru_cache(REMEMBERED)(self._search)
 
     def __len__(self) -> int:
@@ -110,6 +121,12 @@ class SearchIndex:
             and tuple(shelf.category_names) == names
             and np.array_equal(shelf.category, category)
         )
+
+    def ranked(self, popularity: F64) -> "SearchIndex":
+        """Return an index of the same texts that breaks ties by another popularity."""
+        other = copy.copy(self)
+        other.tie = _ties(popularity, len(self))
+        return other
 
     def found(self, query: str) -> Found:
         """Return all matching codes, ascending, and their scores; do not write into them."""
@@ -161,6 +178,21 @@ class SearchIndex:
             scores = np.minimum(answered * (1.0 - COVER_SHARE + COVER_SHARE * covered), 1.0)
         return self._with_id(query, codes, scores)
 
+    def _tokens(self, texts: Iterable[str]) -> Tokens:
+        """Return the tokens of texts over item codes, in order."""
+        read = [self._read[text] for text in texts]
+        codes = np.repeat(np.arange(len(read)), np.fromiter(map(len, read), np.int64, len(read)))
+        numbers = np.fromiter(map(self._number.__getitem__, chain.from_iterable(read)), np.int64, codes.size)
+        return codes, numbers
+
+    def _sides(self, shelf: Shelf) -> Tokens:
+        """Return the tokens of brand and category; an item that nobody has described has none."""
+        names, known = shelf.category_names, np.asarray(shelf.known)
+        brands = self._tokens(shelf.brands)
+        categories = self._tokens([names[category] for category in shelf.category.tolist()])
+        codes, numbers = (np.concatenate(both) for both in zip(brands, categories, strict=True))
+        return codes[known[codes]], numbers[known[codes]]
+
     def _hits(self, token: str, number: int, open_ended: bool) -> F64:
         """Return (n_items,) how well one token is met: 1 in the title, less elsewhere or as a prefix."""
         hits = np.zeros(len(self))
@@ -188,32 +220,19 @@ class SearchIndex:
         return np.insert(codes, at, code), np.insert(scores, at, 1.0)
 
 
-def _sides(shelf: Shelf) -> list[frozenset[str]]:
-    """Return the tokens of brand and category of each item, each text read once."""
-    read: Mapping[str, frozenset[str]] = {
-        text: frozenset(tokens_of(text)) for text in {*shelf.brands, *shelf.category_names}
-    }
-    names = shelf.category_names
-    return [
-        read[brand] | read[names[category]] if known else frozenset[str]()
-        for brand, category, known in zip(shelf.brands, shelf.category.tolist(), shelf.known.tolist(), strict=True)
-    ]
+def _ties(popularity: F64 | None, n: int) -> F64:
+    rank = np.empty(n)
+    order = np.arange(n) if popularity is None else np.argsort(-popularity[:n], kind="stable")
+    rank[order] = np.arange(n)
+    # Smaller than any difference of scores that means something.
+    return rank * (1e-9 / max(n, 1))
 
 
-def _postings(
-    titles: Sequence[Sequence[str]], sides: Sequence[frozenset[str]], number: Mapping[str, int], n: int
-) -> tuple[I64, I32, F64]:
+def _postings(titles: Tokens, sides: Tokens, tokens: int, n: int) -> tuple[I64, I32, F64]:
     """Return where each token's items start, the items and what the token counts for each."""
-    tokens: list[int] = []
-    codes: list[int] = []
-    weights: list[float] = []
-    for code in range(n):
-        title = set(titles[code])
-        for token in title | sides[code]:
-            tokens.append(number[token])
-            codes.append(code)
-            weights.append(1.0 if token in title else SIDE_WEIGHT)
-    token_of, code_of = np.array(tokens, dtype=np.int64), np.array(codes, dtype=np.int32)
-    order = np.lexsort((code_of, token_of))
-    starts = np.searchsorted(token_of[order], np.arange(len(number) + 1))
-    return starts, code_of[order], np.array(weights)[order]
+    codes, numbers = (np.concatenate(both) for both in zip(titles, sides, strict=True))
+    # The first of equals is kept: a token that stands in the title too counts as there.
+    places, first = np.unique(numbers * max(n, 1) + codes, return_index=True)
+    starts = np.searchsorted(places, np.arange(tokens + 1) * max(n, 1))
+    weights = np.where(first < titles[0].size, 1.0, SIDE_WEIGHT)
+    return starts, (places % max(n, 1)).astype(np.int32), weights

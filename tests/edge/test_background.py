@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,22 @@ def test_work_that_fails_is_tried_again() -> None:
     while len(tried) < 3:
         time.sleep(0.01)
     thread.stop()
+
+
+def test_after_a_failure_a_thread_waits_longer_where_it_is_told_to() -> None:
+    tried = threading.Event()
+    count: list[int] = []
+
+    def work() -> None:
+        count.append(1)
+        tried.set()
+        raise ValueError("not today")
+
+    thread = Repeated("test", work, 0.001, again_s=3_600.0).start()
+    assert tried.wait(60.0)
+    time.sleep(0.05)
+    thread.stop()
+    assert len(count) == 1
 
 
 def test_the_first_customer_of_a_shop_without_a_champion_waits_for_no_compiler(tmp_path: Path) -> None:

@@ -65,6 +65,24 @@ def test_search_is_built_again_only_when_a_text_changed():
     assert market_of(catalogue.shelf(AS_OF), population, codes, second).search is not first.search
 
 
+def test_a_market_is_the_same_whatever_went_before_it():
+    codes, catalogue, ticks = shop()
+    shelf = catalogue.shelf(AS_OF)
+    before = market_of(shelf, population_of(ticks[:5], shelf, AS_OF - 10 * DAY), codes)
+    catalogue.put(Item(item_id="i6", title="another thing", category="c1", price=1.0), AS_OF)
+    later = catalogue.shelf(AS_OF)
+    population = population_of(ticks, shelf, AS_OF)
+    for shown in (shelf, later):
+        ours, fresh = market_of(shown, population, codes, before), market_of(shown, population, codes)
+        assert ours.search.tie.tobytes() == fresh.search.tie.tobytes()
+        for query in ("thing", "another thing", "i3"):
+            assert [part.tolist() for part in ours.search.match(query, 9)] == [
+                part.tolist() for part in fresh.search.match(query, 9)
+            ]
+        for ours_part, fresh_part in zip(ours.columns, fresh.columns, strict=True):
+            assert np.array_equal(ours_part, fresh_part, equal_nan=True)
+
+
 def test_what_does_not_belong_together_is_refused():
     _, catalogue, ticks = shop()
     shelf = catalogue.shelf(AS_OF)

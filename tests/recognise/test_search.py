@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -138,3 +142,50 @@ def test_a_later_shelf_is_covered_as_long_as_no_text_changed():
     assert found.covers(catalogue.shelf(9))
     catalogue.put(Item(**(put | {"title": "Raspberry tea"}), price=7.0), 6)
     assert not found.covers(catalogue.shelf(9))
+
+
+def test_what_an_earlier_index_has_read_changes_nothing():
+    codes, catalogue = shop()
+    before = SearchIndex(catalogue.shelf(0), codes.item_ids)
+    catalogue.put(Item(item_id="new", title="Green candle of tea", category="Tools", price=1.0, brand="Neu"), 0)
+    catalogue.put(Item(item_id="T-9", title="Raspberry teas, red", category="Kitchen", price=1.0, brand="Twin"), 0)
+    shelf, popularity = catalogue.shelf(9), np.arange(8.0)
+    fresh = SearchIndex(shelf, codes.item_ids, popularity)
+    for found in (
+        SearchIndex(shelf, codes.item_ids, popularity, before),
+        SearchIndex(shelf, codes.item_ids).ranked(popularity),
+    ):
+        assert found.tie.tobytes() == fresh.tie.tobytes()
+        for query in ("candle", "tea", "gree", "raspberry red tea", "kitchen", "neu", "new", "20 bags"):
+            ours, theirs = found.found(query), fresh.found(query)
+            assert [part.tobytes() for part in ours] == [part.tobytes() for part in theirs]
+    assert before.match("candle", 9)[0].size and fresh.match("raspberry", 1)[0].tolist() == [3]
+
+
+def test_scores_are_the_same_in_every_process():
+    """A decision is replayed bit for bit elsewhere, where Python puts the members of a set in another order."""
+    script = """
+from cxreco.journey import Item
+from cxreco.recognise.catalogue import Catalogue
+from cxreco.recognise.codes import Codes
+from cxreco.recognise.search import SearchIndex
+
+codes, words = Codes(), [f"w{n}" for n in range(60)]
+catalogue = Catalogue(codes)
+for n in range(200):
+    title = " ".join(words[(n * n + 7 * k * k) % (11 + n % 49)] for k in range(6))
+    catalogue.put(Item(item_id=f"i{n}", title=title, category="", price=1.0), 0)
+index = SearchIndex(catalogue.shelf(0), codes.item_ids)
+print([index.found(f"{word} w1")[1].tobytes().hex() for word in words])
+"""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
