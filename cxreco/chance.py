@@ -24,7 +24,8 @@ def uniform(salt: str, use: str, key: str) -> float:
     return (int.from_bytes(digest, "big") >> 11) * 2.0**-53
 
 
-def draw(probabilities: NDArray[np.float64], u: float) -> int:
+@compiled
+def drawn(probabilities: NDArray[np.float64], u: float) -> int:
     """Return the index whose slice of the cumulated probabilities holds u; never one of probability zero.
 
     Parameters
@@ -34,19 +35,10 @@ def draw(probabilities: NDArray[np.float64], u: float) -> int:
     u
         A uniform in [0, 1).
 
-    Raises
-    ------
-    ValueError
-        If no entry is positive.
+    Returns
+    -------
+    -1 if no entry is positive.
     """
-    drawn = int(_drawn(probabilities, u))
-    if drawn < 0:
-        raise ValueError("cannot draw: no probability is above zero")
-    return drawn
-
-
-@compiled
-def _drawn(probabilities: NDArray[np.float64], u: float) -> int:
     total, last = 0.0, -1
     for i in range(probabilities.size):
         if probabilities[i] > 0.0:

@@ -265,10 +265,10 @@ def _due(engine: Engine, at: int) -> list[tuple[str, str]]:
     found: list[tuple[float, str, str]] = []
     for name, _ in sorted(orders.items(), key=lambda pair: (-pair[1], pair[0]))[:REGULARS]:
         state = engine.states.of(name).state
-        context = context_of(models, state, Moment(customer_id=name, at=at, surface=Surface.OUTBOUND), market)
+        sight = context_of(models, state, Moment(customer_id=name, at=at, surface=Surface.OUTBOUND), market).sight
         slots = state.item_slots
         favourite = int(slots["key"][int(np.argmax(slots["orders"]))])
-        found.append((-float(context.need.max(initial=0.0)), name, market.codes.item_ids[favourite]))
+        found.append((-float(sight.need.max(initial=0.0)), name, market.codes.item_ids[favourite]))
     return [(name, item) for _, name, item in sorted(found)]
 
 

@@ -103,7 +103,8 @@ def rankings(models: RequestModels, log: Log, market: Market, customers: I64, k:
 def ranked(models: RequestModels, state: State, at: int, market: Market, k: int) -> Ranking:
     """Return the `k` best items that can be bought, however recalled; popular ones where the recalls name too few."""
     context = context_of(models, state, Moment(customer_id="", at=at, surface=Surface.HOME), market)
-    codes, scores = context.codes[context.buyable], context.score[context.buyable]
+    sight = context.sight
+    codes, scores = sight.codes[sight.buyable], sight.score[sight.buyable]
     if codes.size < k:
         more = _popular(context, k - codes.size)
         codes, scores = np.concatenate([codes, more]), np.concatenate([scores, _scored(models, context, more)])
@@ -113,7 +114,7 @@ def ranked(models: RequestModels, state: State, at: int, market: Market, k: int)
 
 def _popular(context: Context, most: int) -> I32:
     shelf, top = context.market.shelf, context.market.top
-    fit = shelf.available[top] & ~np.isnan(shelf.price[top]) & ~np.isin(top, context.codes)
+    fit = shelf.available[top] & ~np.isnan(shelf.price[top]) & ~np.isin(top, context.sight.codes)
     return top[fit][:most]
 
 
@@ -121,13 +122,13 @@ def _scored(models: RequestModels, context: Context, codes: I32) -> F64:
     if not codes.size:
         return np.empty(0)
     recalled_by_none = np.zeros((codes.size, len(RECALLS)))
-    x = item_features(context.state, context.mc, context.market, codes, recalled_by_none, context.readings)
+    x = item_features(context.state, context.mc, context.market, codes, recalled_by_none, context.sight.readings)
     return models.ranker.scores(x)
 
 
 def _models(workspace: Workspace) -> tuple[RequestModels, str]:
     """Return what ranks: the champion's models, or before there is one the latest challenger's."""
-    champion, home = workspace.registry.live(), workspace.settings.home
+    champion, home = workspace.live(), workspace.settings.home
     if champion is not None:
         return load_playbook(home, champion.version, champion.sha256).request, f"the champion {champion.version}"
     version = Trials(home).latest().version

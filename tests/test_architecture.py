@@ -107,7 +107,7 @@ def test_compiled_code_is_cached_under_a_name_of_all_that_it_is_made_of() -> Non
 
 @pytest.mark.parametrize("given", [True, False])
 def test_whoever_names_a_cache_keeps_it_and_one_that_cannot_be_written_is_said(tmp_path: Path, given: bool) -> None:
-    code = "import numba, cxreco.request.forest as f; print(numba.config.CACHE_DIR); print(f._read.stats.cache_path)"
+    code = "import numba, cxreco.chance as c; print(numba.config.CACHE_DIR); print(c.drawn.stats.cache_path)"
     (tmp_path / "taken").write_text("")
     own = {"NUMBA_CACHE_DIR": str(tmp_path / "mine")} if given else {"XDG_CACHE_HOME": str(tmp_path / "taken")}
     kept = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}

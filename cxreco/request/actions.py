@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Formatter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.compiled import compiled
 from cxreco.errors import BadSpec
 from cxreco.journey import HOUR, MODE_CODE, Mode, Moment, Surface
-from cxreco.request.readings import READINGS
+from cxreco.recognise.state import State
+from cxreco.request.readings import READING, READINGS, readings, readings_of
 
 Scalar = str | float | bool
 
@@ -43,6 +45,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             params={"min_need": 0.3, "count": 2.0, "min_item_orders": 2.0, "notice_hours": 24.0, "slack_days": 27.0},
         ),
     }
+)
+# As compiled code knows them: recipes by number, and the numbers of all recipes as columns.
+RECIPE: Mapping[str, int] = MappingProxyType({name: i for i, name in enumerate(RECIPES)})
+PARAM: Mapping[str, int] = MappingProxyType(
+    {name: i for i, name in enumerate(dict.fromkeys(name for recipe in RECIPES.values() for name in recipe.params))}
 )
 # What a reason template may name: facts of the item it is said of.
 FACTS = frozenset({"title", "category", "brand", "gap", "since", "due", "with"})
@@ -163,6 +170,48 @@ class Action:
 _FIELDS = frozenset({"id", "mode", "recipe", "reason", "surfaces", "expires_hours", "enabled", "params", "eligible"})
 
 
+class Fitting(NamedTuple):
+    """Actions that make sense at a moment, as compiled code reads them: by mode, then in the order of the spec.
+
+    Attributes
+    ----------
+    action
+        (k,) index into `Actions.names`.
+    mode, recipe
+        (k,) code of the mode, and `RECIPE`.
+    params
+        (k, len(PARAM)); NaN where the recipe has no such number.
+    rows
+        (k,) candidates that each makes at most.
+    said
+        (k,) whether it has words of its own for the first item.
+    """
+
+    action: NDArray[np.int64]
+    mode: NDArray[np.int16]
+    recipe: NDArray[np.int64]
+    params: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    said: NDArray[np.bool_]
+
+
+def fitting_of(actions: Sequence[tuple[int, Action]]) -> Fitting:
+    """Return actions, each with its index into `Actions.names`, as compiled code reads them."""
+    ordered = sorted(actions, key=lambda one: (MODE_CODE[one[1].mode], one[0]))
+    params = np.full((len(ordered), len(PARAM)), np.nan)
+    for row, (_, action) in enumerate(ordered):
+        for name, value in action.params.items():
+            params[row, PARAM[name]] = value
+    return Fitting(
+        action=np.array([index for index, _ in ordered], dtype=np.int64),
+        mode=np.array([MODE_CODE[action.mode] for _, action in ordered], dtype=np.int16),
+        recipe=np.array([RECIPE[action.recipe] for _, action in ordered], dtype=np.int64),
+        params=params,
+        rows=np.array([max(int(action.params.get("count", 1.0)), 0) for _, action in ordered], dtype=np.int64),
+        said=np.array([bool(action.reason) for _, action in ordered], dtype=np.bool_),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actions:
     """All named actions of a workspace, in the order of the spec.
@@ -175,6 +224,8 @@ class Actions:
         (len(names),) codes of their modes.
     ruled
         Indices into `names` of those with a rule on who they are for.
+    bounds
+        (2, len(ruled), len(READINGS)) the least and the most that each of those asks for; NaN: nothing.
     """
 
     actions: tuple[Action, ...]
@@ -182,12 +233,16 @@ class Actions:
     spec: str
     modes: NDArray[np.int16] = field(init=False, repr=False, compare=False)
     ruled: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    bounds: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+    _fitting: dict[tuple[Surface, frozenset[Mode] | None], Fitting] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         codes = [MODE_CODE[Mode.HOLD], *(MODE_CODE[action.mode] for action in self.actions)]
         object.__setattr__(self, "modes", np.array(codes, dtype=np.int16))
         ruled = (i for i, action in enumerate(self.actions, start=1) if action.eligibility != Eligibility())
         object.__setattr__(self, "ruled", tuple(ruled))
+        object.__setattr__(self, "bounds", _bounds([self.actions[i - 1].eligibility for i in self.ruled]))
+        object.__setattr__(self, "_fitting", {})
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Actions":
@@ -206,17 +261,55 @@ class Actions:
         """Read what `spec` holds."""
         return cls.from_spec(json.loads(text))
 
-    def fitting(self, moment: Moment) -> tuple[tuple[int, Action], ...]:
-        """Return (index into `names`, action) of the actions that make sense at the moment."""
-        return tuple((i, action) for i, action in enumerate(self.actions, start=1) if action.fits(moment))
+    def fitting(self, moment: Moment) -> Fitting:
+        """Return the actions that make sense at the moment; found once for a surface and the modes that are allowed."""
+        found = self._fitting.get((moment.surface, moment.modes))
+        if found is None:
+            found = fitting_of([(i, action) for i, action in enumerate(self.actions, start=1) if action.fits(moment)])
+            self._fitting[moment.surface, moment.modes] = found
+        return found
 
     def expires_at(self, index: int, at: int) -> int:
         """Return when the offer of action `index` (into `names`) made at `at` ends, microseconds; `at` for hold."""
         return at if index == 0 else at + round(self.actions[index - 1].expires_hours * HOUR)
 
-    def refusal(self, index: int, readings: Mapping[str, float], attributes: Mapping[str, Scalar]) -> str:
-        """Return why action `index` (into `names`) is not for this customer now; empty if it is."""
-        return "" if index == 0 else self.actions[index - 1].eligibility.refusal(readings, attributes)
+    def refusals(self, state: State, moment: Moment) -> dict[int, str]:
+        """Return why actions (by index into `names`) are not for this customer at this moment: those that are not."""
+        if not self.ruled:
+            return {}
+        suspects, some = _outside(readings_of(state, moment.at), self.bounds)
+        if not some:
+            return {}
+        known = readings(state, moment.at)
+        reasons = {
+            i: self.actions[i - 1].eligibility.refusal(known, moment.attributes)
+            for i, suspect in zip(self.ruled, suspects.tolist(), strict=True)
+            if suspect
+        }
+        return {i: reason for i, reason in reasons.items() if reason}
+
+
+@compiled
+def _outside(known: NDArray[np.float64], bounds: NDArray[np.float64]) -> tuple[NDArray[np.bool_], bool]:
+    """Return (k,) whether a reading is not within bounds, which none is that is unknown; and whether any is not."""
+    out = np.zeros(bounds.shape[1], np.bool_)
+    for k in range(out.size):
+        for i in range(known.size):
+            low, high = bounds[0, k, i], bounds[1, k, i]
+            out[k] |= (low == low and not known[i] >= low) or (high == high and not known[i] <= high)
+    return out, bool(out.any())
+
+
+def _bounds(rules: Sequence[Eligibility]) -> NDArray[np.float64]:
+    """Return (2, k, readings) what each rule asks for, NaN for nothing; one on attributes is never met by bounds."""
+    bounds = np.full((2, len(rules), len(READINGS)), np.nan)
+    for k, rule in enumerate(rules):
+        for side, given in enumerate((rule.at_least, rule.at_most)):
+            for name, bound in given.items():
+                bounds[side, k, READING[name]] = bound
+        if rule.attributes:
+            bounds[0, k, 0] = np.inf
+    return bounds
 
 
 def _number(value: object, *, where: str) -> float:

@@ -1,43 +1,39 @@
 """Automatic execution: the customer has delegated it; order what falls due, how much of it, and how surely."""
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import NDArray
 
-from cxreco.journey import Mode
-from cxreco.request.actions import Action
-from cxreco.request.context import Context, Proposal
+from cxreco.compiled import compiled
+from cxreco.journey import MODE_CODE, Mode
+from cxreco.request.actions import PARAM
+from cxreco.request.context import ORDERS, Sight, greatest, needed
+from cxreco.request.need import read_grid
+from cxreco.request.offers import Offers, add
 from cxreco.request.reasons import Reason, preference
 
-_REPLENISH = preference(Reason.RHYTHM, Reason.BOUGHT)
+F64 = NDArray[np.float64]
+
+MODE = MODE_CODE[Mode.AUTOMATE]
+_MIN_NEED, _COUNT, _MIN_ITEM_ORDERS, _NOTICE, _SLACK = (
+    PARAM[name] for name in ("min_need", "count", "min_item_orders", "notice_hours", "slack_days")
+)
+_SAID_OF_REPLENISH = preference(Reason.RHYTHM, Reason.BOUGHT)
 
 
-def propose(context: Context, actions: Sequence[tuple[int, Action]]) -> list[Proposal]:
-    """Return the candidates of this mode; `actions` are those that fit the moment, with their index."""
-    rows: list[Proposal] = []
-    for index, action in actions:
-        if action.mode is Mode.AUTOMATE:
-            rows.extend(_replenish(context, index, action))
-    return rows
-
-
-def _replenish(context: Context, index: int, action: Action) -> list[Proposal]:
-    """Return the orders due: bought often enough to be a habit, and soon bought anyway.
+@compiled
+def propose(s: Sight, action: int, params: F64, offers: Offers) -> None:
+    """Add the orders due: bought often enough to be a habit, and soon bought anyway.
 
     An order is considered once the need is likely within the week, so that it does not come too early. Its certainty is
     the calibrated probability that the customer would buy the item unprompted within the notice and the slack.
     """
-    window = action.params["notice_hours"] / 24.0 + action.params["slack_days"]
-    certainty = context.need_within(window)
-    where = context.offerable & (context.column("item_orders") >= action.params["min_item_orders"])
-    where &= context.need >= action.params["min_need"]
-    return [
-        Proposal(
-            index,
-            np.array([position]),
-            _REPLENISH,
-            quantity=context.quantity(int(position)),
-            certainty=float(certainty[position]),
-        )
-        for position in context.most(certainty, where, int(action.params["count"]))
-    ]
+    window = params[_NOTICE] / 24.0 + params[_SLACK]
+    certainty = read_grid(s.grid, s.days, np.array([window]))[:, 0]
+    for i in range(certainty.size):
+        if np.isnan(certainty[i]):
+            certainty[i] = 0.0
+    where = needed(s, params[_MIN_NEED], s.offerable) & (s.x[:, ORDERS] >= params[_MIN_ITEM_ORDERS])
+    found = greatest(s, certainty, where, int(params[_COUNT]))
+    for i in range(found.size):
+        first = found[i]
+        add(offers, MODE, action, found[i : i + 1], _SAID_OF_REPLENISH, s.units[first], certainty[first])

@@ -78,9 +78,9 @@ class Candidates:
 
     def __post_init__(self) -> None:
         n = self.mode.size
-        for name in ("action", "item", "quantity", "slate", "score", "reason", "x"):
-            if len(getattr(self, name)) != n:
-                raise ValueError(f"column {name} has {len(getattr(self, name))} rows, expected {n}")
+        columns = (self.action, self.item, self.quantity, self.slate, self.score, self.reason, self.x)
+        if any(len(column) != n for column in columns):
+            raise ValueError(f"columns have {[len(column) for column in columns]} rows, expected {n} each")
         if n == 0 or self.mode[0] != 0:
             raise ValueError("row 0 of the candidates must be hold")
         if self.x.shape[1] != len(VALUE_FEATURES):

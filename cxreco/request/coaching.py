@@ -1,66 +1,70 @@
 """Coach behaviour: the need is there, the customer does not act on it; a nudge about one item, at the right time."""
 
-from collections.abc import Callable, Mapping, Sequence
-
 import numpy as np
+from numpy.typing import NDArray
 
-from cxreco.journey import DAY, Mode
-from cxreco.request.actions import Action
-from cxreco.request.context import Context, Proposal
+from cxreco.compiled import compiled
+from cxreco.journey import DAY, MODE_CODE, Mode
+from cxreco.recognise.market import Columns
+from cxreco.request.actions import PARAM, RECIPE
+from cxreco.request.context import ORDERS, SINCE, SINCE_VIEW, Sight, best, greatest, needed
+from cxreco.request.offers import Offers, add
 from cxreco.request.readings import READING
 from cxreco.request.reasons import Reason, preference
 
-_REPLENISH = preference(Reason.RHYTHM, Reason.BOUGHT)
-_BACK = preference(Reason.BACK)
-_WINBACK = preference(Reason.MISSED)
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+MODE = MODE_CODE[Mode.COACH]
+_REPLENISH, _BACK_IN_STOCK, _WINBACK = (
+    RECIPE[name] for name in ("coach.replenish", "coach.back_in_stock", "coach.winback")
+)
+_MIN_NEED, _COUNT, _WITHIN, _OVERDUE, _MIN_ORDERS = (
+    PARAM[name] for name in ("min_need", "count", "within_days", "overdue", "min_orders")
+)
+_SAID_OF_REPLENISH = preference(Reason.RHYTHM, Reason.BOUGHT)
+_SAID_OF_BACK = preference(Reason.BACK)
+_SAID_OF_WINBACK = preference(Reason.MISSED)
+_ORDERS_MADE, _ORDER_DUE = READING["orders"], READING["order_due"]
 
 
-def propose(context: Context, actions: Sequence[tuple[int, Action]]) -> list[Proposal]:
-    """Return the candidates of this mode; `actions` are those that fit the moment, with their index."""
-    rows: list[Proposal] = []
-    for index, action in actions:
-        if action.mode is Mode.COACH:
-            rows.extend(_RECIPES[action.recipe](context, index, action))
-    return rows
+@compiled
+def propose(s: Sight, m: Columns, action: int, recipe: int, params: F64, offers: Offers) -> None:
+    """Add the candidates of one action of this mode, each a nudge of its own, made by its recipe with its numbers."""
+    if recipe == _REPLENISH:
+        # The needs that are about due.
+        found = greatest(s, s.need, needed(s, params[_MIN_NEED], s.offerable), int(params[_COUNT]))
+        _nudges(s, action, found, _SAID_OF_REPLENISH, offers)
+    elif recipe == _BACK_IN_STOCK:
+        found = best(s, _wanted_again(s, m, params[_WITHIN]), int(params[_COUNT]))
+        _nudges(s, action, found, _SAID_OF_BACK, offers)
+    elif recipe == _WINBACK:
+        _nudges(s, action, _missed(s, params), _SAID_OF_WINBACK, offers)
 
 
-def _replenish(context: Context, index: int, action: Action) -> list[Proposal]:
-    """Return the needs about due, each a nudge of its own."""
-    where = context.offerable & (context.need >= action.params["min_need"])
-    return [
-        Proposal(index, np.array([position]), _REPLENISH, quantity=context.quantity(int(position)))
-        for position in context.most(context.need, where, int(action.params["count"]))
-    ]
+@compiled
+def _nudges(s: Sight, action: int, found: I64, said: I64, offers: Offers) -> None:
+    for i in range(found.size):
+        add(offers, MODE, action, found[i : i + 1], said, s.units[found[i]], np.nan)
 
 
-def _back_in_stock(context: Context, index: int, action: Action) -> list[Proposal]:
+@compiled
+def _wanted_again(s: Sight, m: Columns, days: float) -> NDArray[np.bool_]:
     """Return what the customer bought, viewed or put aside while it was there, and that lately came back."""
-    returned = context.market.shelf.restocked_at[context.codes]
-    lately = (returned > max(context.mc.at - action.params["within_days"] * DAY, 0.0)) & (returned <= context.mc.at)
-    if not lately.any():
-        return []
-    since = np.fmin(context.column("item_days_since"), context.column("item_days_since_view"))
-    wanted = (context.mc.at - since * DAY) < returned
-    where = context.offerable & lately & wanted
-    return [
-        Proposal(index, np.array([position]), _BACK, quantity=context.quantity(int(position)))
-        for position in context.best(where, int(action.params["count"]))
-    ]
+    where = np.zeros(s.codes.size, np.bool_)
+    since = max(s.at - days * DAY, 0.0)
+    for i in range(where.size):
+        returned = m.restocked_at[s.codes[i]]
+        if s.offerable[i] and since < returned <= s.at:
+            # Never is NaN: the other of the two counts, and of neither no comparison holds.
+            where[i] = s.at - np.fmin(s.x[i, SINCE], s.x[i, SINCE_VIEW]) * DAY < returned
+    return where
 
 
-def _winback(context: Context, index: int, action: Action) -> list[Proposal]:
+@compiled
+def _missed(s: Sight, params: F64) -> I64:
     """Return the likeliest item of a customer who is overdue against their own order rhythm."""
-    enough = context.readings[READING["orders"]] >= action.params["min_orders"]
-    if not (enough and context.readings[READING["order_due"]] >= action.params["overdue"]):
-        return []
-    bought = context.offerable & (context.column("item_orders") > 0.0)
-    slate = context.most(context.need, bought, 1)
-    slate = slate if slate.size else context.best(context.offerable, 1)
-    return [Proposal(index, slate, _WINBACK, quantity=context.quantity(int(slate[0])))] if slate.size else []
-
-
-_RECIPES: Mapping[str, Callable[[Context, int, Action], list[Proposal]]] = {
-    "coach.replenish": _replenish,
-    "coach.back_in_stock": _back_in_stock,
-    "coach.winback": _winback,
-}
+    if not (s.readings[_ORDERS_MADE] >= params[_MIN_ORDERS] and s.readings[_ORDER_DUE] >= params[_OVERDUE]):
+        return np.empty(0, np.int64)
+    slate = greatest(s, s.need, s.offerable & (s.x[:, ORDERS] > 0.0), 1)
+    return slate if slate.size else best(s, s.offerable, 1)

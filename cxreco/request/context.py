@@ -1,4 +1,4 @@
-"""Everything the four sources share about one moment: recalled once, scored once, read by all."""
+"""Everything the four sources share about one moment: recalled once, scored once, read by all, in compiled code."""
 
 import math
 from dataclasses import dataclass
@@ -14,54 +14,34 @@ from cxreco.recognise.state import State
 from cxreco.request.features import RANKER_COLUMN
 from cxreco.request.moment_codes import MomentCodes
 from cxreco.request.need import NeedModel
-from cxreco.request.reasons import Preference
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
+# Columns of the ranker's features that the sources read.
+MATCH, TOGETHER, LIKED, FRESH, IN_CART, ORDERS, CART, SINCE, SINCE_VIEW = (
+    RANKER_COLUMN[name]
+    for name in (
+        "recall_query", "recall_copurchase", "recall_cf", "recall_new", "in_cart", "item_orders", "item_cart",
+        "item_days_since", "item_days_since_view",
+    )
+)  # fmt: skip
 
 
-class Proposal(NamedTuple):
-    """One candidate on its way into the columns.
-
-    Attributes
-    ----------
-    action
-        Index into `Actions.names`.
-    slate
-        Positions in the context's columns, the item that it is about first.
-    reasons
-        Kinds of reason in order of preference (`reasons.preference`); the first that holds of an item is said of it.
-    quantity
-        Units of the first item; NaN where it does not apply.
-    certainty
-        Probability that the customer would have bought the first item unprompted; NaN where it does not apply.
-    """
-
-    action: int
-    slate: I64
-    reasons: Preference
-    quantity: float = float("nan")
-    certainty: float = float("nan")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """A moment as columns over the (n,) recalled items.
+class Sight(NamedTuple):
+    """A moment as compiled code sees it: columns over the (n,) recalled items, and what was asked.
 
     Attributes
     ----------
-    readings
-        Of the customer (`readings.READINGS`).
     codes, category
         The items and their categories.
     x
         (n, len(RANKER_FEATURES)).
     score, buy
         The ranker's score and the calibrated probability that the item is bought soon.
-    grid
-        (n, horizons) calibrated P(needed again within h days); NaN for what was never bought.
+    grid, days
+        (n, horizons) calibrated P(needed again within h days), NaN for what was never bought; 0 and the horizons.
     need, need_3
         The same within 7 and 3 days; 0 for what was never bought.
     units
@@ -72,62 +52,52 @@ class Context:
         What may be bought at all: available and priced.
     ranked
         (n,) positions by score, best first; the smaller code first among equals.
+    readings
+        Of the customer (`readings.READINGS`).
+    at, item, query, most
+        The instant (us), the code of the item looked at (-1: none), whether something was searched for, and the items
+        that a slate may have.
     """
 
-    state: State
-    moment: Moment
-    mc: MomentCodes
-    market: Market
-    model: NeedModel
-    readings: F64
     codes: I32
     category: I32
     x: F64
     score: F64
     buy: F64
     grid: F64
+    days: F64
     need: F64
     need_3: F64
     units: F64
     offerable: Bool
     buyable: Bool
     ranked: I64
+    readings: F64
+    at: int
+    item: int
+    query: bool
+    most: int
 
-    def column(self, name: str) -> F64:
-        """Return (n,) one of the ranker's features."""
-        return self.x[:, RANKER_COLUMN[name]]
 
-    def need_within(self, days: float) -> F64:
-        """Return (n,) calibrated P(needed again within `days`); 0 for what was never bought."""
-        within = self.model.read(self.grid, (days,))[:, 0]
-        return np.where(np.isnan(within), 0.0, within)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """A moment with what its columns are about; `there` are the codes of the cart and of the item looked at."""
 
-    def best(self, where: Bool, most: int) -> I64:
-        """Return up to `most` positions where `where` holds, best score first."""
-        return _best(self.ranked, where, most)
-
-    def most(self, values: F64, where: Bool, most: int) -> I64:
-        """Return up to `most` positions where `where` holds, by value descending, then by score."""
-        return _most(self.ranked, np.ascontiguousarray(values), where, most)
-
-    def quantity(self, position: int) -> float:
-        """Return the units to order of an item: what the customer takes on average, at least 1."""
-        return float(self.units[position])
-
-    def spread(self, order: I64, most: int, share: float) -> I64:
-        """Return the first `most` of `order` with no category above `share` of them; what is left over fills up.
-
-        One category may always have two items, and a slate of one category stays what it is.
-        """
-        cap = max(math.ceil(share * most), 2)
-        return _spread(order, self.category, most, cap)
+    state: State
+    moment: Moment
+    mc: MomentCodes
+    market: Market
+    model: NeedModel
+    there: I32
+    sight: Sight
 
 
 @compiled
-def _best(ranked: I64, where: Bool, most: int) -> I64:
-    out = np.empty(min(ranked.size, most), np.int64)
+def best(s: Sight, where: Bool, most: int) -> I64:
+    """Return up to `most` positions where `where` holds, best score first."""
+    out = np.empty(min(s.ranked.size, max(most, 0)), np.int64)
     n = 0
-    for position in ranked:
+    for position in s.ranked:
         if n == out.size:
             break
         if where[position]:
@@ -137,24 +107,54 @@ def _best(ranked: I64, where: Bool, most: int) -> I64:
 
 
 @compiled
-def _most(ranked: I64, values: F64, where: Bool, most: int) -> I64:
-    chosen = _best(ranked, where, ranked.size)
-    # In descending order, ties in the order they came.
-    order = np.argsort(-values[chosen], kind="mergesort")
-    return chosen[order[:most]]
+def greatest(s: Sight, values: F64, where: Bool, most: int) -> I64:
+    """Return up to `most` positions where `where` holds, by value descending, then by score."""
+    out = np.empty(min(s.ranked.size, max(most, 0)), np.int64)
+    n = 0
+    for position in s.ranked:
+        if not where[position] or out.size == 0:
+            continue
+        if n == out.size and not values[position] > values[out[n - 1]]:
+            continue
+        at = n if n < out.size else n - 1
+        while at > 0 and values[out[at - 1]] < values[position]:
+            out[at] = out[at - 1]
+            at -= 1
+        out[at] = position
+        n = min(n + 1, out.size)
+    return out[:n]
 
 
 @compiled
-def _spread(order: I64, category: I32, most: int, cap: int) -> I64:
-    out = np.empty(min(order.size, most), np.int64)
+def weighed(s: Sight, where: Bool, sign: F64) -> I64:
+    """Return positions where the sign is above 0, by it times the chance, then by score."""
+    kept = np.empty(s.ranked.size, np.int64)
+    weight = np.empty(s.ranked.size)
+    n = 0
+    for position in s.ranked:
+        if where[position] and sign[position] > 0.0:
+            kept[n] = position
+            weight[n] = -sign[position] * s.buy[position]
+            n += 1
+    return kept[:n][np.argsort(weight[:n], kind="mergesort")]
+
+
+@compiled
+def spread(s: Sight, order: I64, share: float) -> I64:
+    """Return the first of `order` with no category above `share` of the slate; what is left over fills up.
+
+    One category may always have two items, and a slate of one category stays what it is.
+    """
+    cap = max(math.ceil(share * s.most), 2)
+    out = np.empty(min(order.size, s.most), np.int64)
     late = np.empty(order.size, np.int64)
-    seen = np.zeros(category.max() + 1 if category.size else 1, np.int64)
+    seen = np.zeros(s.category.max() + 1 if s.category.size else 1, np.int64)
     n = left = 0
     for position in order:
         if n == out.size:
             break
-        seen[category[position]] += 1
-        if seen[category[position]] <= cap:
+        seen[s.category[position]] += 1
+        if seen[s.category[position]] <= cap:
             out[n] = position
             n += 1
         else:
@@ -163,3 +163,12 @@ def _spread(order: I64, category: I32, most: int, cap: int) -> I64:
     for i in range(min(left, out.size - n)):
         out[n + i] = late[i]
     return out
+
+
+@compiled
+def needed(s: Sight, least: float, among: Bool) -> Bool:
+    """Return (n,) which of `among` are needed within a week with at least this probability."""
+    where = np.empty(s.need.size, np.bool_)
+    for i in range(where.size):
+        where[i] = among[i] and s.need[i] >= least
+    return where

@@ -1,100 +1,93 @@
 """Respond to desire: the customer knows what they want; put exactly that first, with the fewest steps."""
 
-from collections.abc import Callable, Mapping, Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.journey import Mode
-from cxreco.request.actions import Action
-from cxreco.request.context import Context, Proposal
+from cxreco.compiled import compiled
+from cxreco.journey import MODE_CODE, Mode
+from cxreco.request.actions import PARAM, RECIPE
+from cxreco.request.context import CART, IN_CART, MATCH, Sight, best, greatest, needed
+from cxreco.request.offers import Offers, add
 from cxreco.request.reasons import Reason, preference
 
+F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
-NOTHING_SOUGHT = np.empty(0, np.int64)
 
-_SOUGHT = preference(Reason.ASKED, Reason.MATCH, Reason.RHYTHM, Reason.BOUGHT, Reason.CATEGORY, Reason.LIKE_YOU)
-_REORDER = preference(Reason.RHYTHM, Reason.BOUGHT)
-_CART = preference(Reason.IN_CART)
+MODE = MODE_CODE[Mode.RESPOND]
+_SOUGHT, _CHECKOUT, _ITEM, _BASKET = (
+    RECIPE[name] for name in ("respond.sought", "checkout.cart", "reorder.item", "reorder.basket")
+)
+_MIN_MATCH, _ALTERNATIVES, _MIN_DUE, _MIN_NEED, _MIN_ITEMS = (
+    PARAM[name] for name in ("min_match", "alternatives", "min_due", "min_need", "min_items")
+)
+_SAID_OF_SOUGHT = preference(Reason.ASKED, Reason.MATCH, Reason.RHYTHM, Reason.BOUGHT, Reason.CATEGORY, Reason.LIKE_YOU)
+_SAID_OF_REORDER = preference(Reason.RHYTHM, Reason.BOUGHT)
+_SAID_OF_CART = preference(Reason.IN_CART)
 # Matches this close count as equally good: then the customer's own taste decides.
 _TIE = 0.05
 
 
-def propose(context: Context, actions: Sequence[tuple[int, Action]]) -> list[Proposal]:
-    """Return the candidates of this mode; `actions` are those that fit the moment, with their index."""
-    rows: list[Proposal] = []
-    for index, action in actions:
-        if action.mode is Mode.RESPOND:
-            rows.extend(_RECIPES[action.recipe](context, index, action))
-    return rows
+@compiled
+def propose(s: Sight, action: int, recipe: int, params: F64, offers: Offers) -> None:
+    """Add the candidates of one action of this mode, made by its recipe with its numbers."""
+    if recipe == _SOUGHT:
+        add(offers, MODE, action, _sought(s, params), _SAID_OF_SOUGHT, 1.0, np.nan)
+    elif recipe == _CHECKOUT:
+        add(offers, MODE, action, _cart(s), _SAID_OF_CART, 1.0, np.nan)
+    elif recipe == _ITEM:
+        slate = _item(s, params)
+        add(offers, MODE, action, slate, _SAID_OF_REORDER, s.units[slate[0]] if slate.size else np.nan, np.nan)
+    elif recipe == _BASKET:
+        slate = greatest(s, s.need, needed(s, params[_MIN_NEED], s.offerable), s.most)
+        if slate.size >= params[_MIN_ITEMS]:
+            add(offers, MODE, action, slate, _SAID_OF_REORDER, s.units[slate[0]] if slate.size else np.nan, np.nan)
 
 
-def _sought(context: Context, index: int, action: Action) -> list[Proposal]:
+@compiled
+def _sought(s: Sight, params: F64) -> I64:
     """Return the item named or searched for, with the next best answers to the same wish behind it."""
-    asked = context.codes == context.mc.item if context.mc.item >= 0 else np.zeros(context.codes.size, dtype=np.bool_)
-    first = np.flatnonzero(asked & context.buyable)[:1]
-    if context.moment.query:
-        answers = _answers(context, action.params["min_match"])
+    first = -1
+    for i in range(s.codes.size):
+        if s.codes[i] == s.item and s.buyable[i]:
+            first = i
+    answers = np.empty(0, np.int64)
+    if s.query:
+        answers = _answers(s, params[_MIN_MATCH])
         # A search is a newer wish than the page it was made on.
-        first = answers[:1] if answers.size else first
-    elif first.size:
-        category = context.category[first[0]]
-        answers = context.best(context.buyable & (context.category == category), context.moment.max_items)
-    else:
-        answers = NOTHING_SOUGHT
-    if not first.size:
-        return []
-    return [Proposal(index, _and_due(context, first, answers[answers != first[0]], action), _SOUGHT, quantity=1.0)]
+        first = answers[0] if answers.size else first
+    elif first >= 0:
+        answers = best(s, s.buyable & (s.category == s.category[first]), s.most)
+    if first < 0:
+        return np.empty(0, np.int64)
+    return _and_due(s, first, answers[answers != first], params)
 
 
-def _and_due(context: Context, first: I64, others: I64, action: Action) -> I64:
+@compiled
+def _and_due(s: Sight, first: int, others: I64, params: F64) -> I64:
     """Return what was sought, a few other answers to the same wish, what else the customer is due to buy, the rest."""
-    few = int(action.params["alternatives"])
-    due = context.offerable & (context.need >= action.params["min_due"])
-    due &= context.category != context.category[first[0]]
+    few = int(params[_ALTERNATIVES])
+    due = needed(s, params[_MIN_DUE], s.offerable) & (s.category != s.category[first])
     due[others] = False
-    also = context.most(context.need, due, context.moment.max_items)
-    return np.concatenate((first, others[:few], also, others[few:]))[: context.moment.max_items]
+    also = greatest(s, s.need, due, s.most)
+    return np.concatenate((np.array([first]), others[:few], also, others[few:]))[: s.most]
 
 
-def _answers(context: Context, least: float) -> I64:
-    match = context.column("recall_query")
-    where = context.buyable & (match >= least)
-    return context.most(np.round(match / _TIE), where, context.moment.max_items)
+@compiled
+def _answers(s: Sight, least: float) -> I64:
+    match = s.x[:, MATCH]
+    return greatest(s, np.rint(match / _TIE), s.buyable & (match >= least), s.most)
 
 
-def _cart(context: Context, index: int, action: Action) -> list[Proposal]:
+@compiled
+def _cart(s: Sight) -> I64:
     """Return what is in the cart, to be paid for in one go: at the till that is what was asked for."""
-    where = context.buyable & (context.column("in_cart") > 0.0)
-    slate = context.best(where, context.moment.max_items)
-    return [Proposal(index, slate, _CART, quantity=1.0)] if slate.size else []
+    return best(s, s.buyable & (s.x[:, IN_CART] > 0.0), s.most)
 
 
-def _item(context: Context, index: int, action: Action) -> list[Proposal]:
+@compiled
+def _item(s: Sight, params: F64) -> I64:
     """Return the item most likely needed now of those bought before; of those that match, where there is a search."""
-    where = context.buyable & (context.column("item_cart") <= 0.0) & (context.column("in_cart") == 0.0)
-    where &= context.need >= action.params["min_need"]
-    if context.moment.query:
-        where &= context.column("recall_query") > 0.0
-    return [
-        Proposal(index, slate, _REORDER, quantity=context.quantity(int(slate[0])))
-        for slate in (context.most(context.need, where, 1),)
-        if slate.size
-    ]
-
-
-def _basket(context: Context, index: int, action: Action) -> list[Proposal]:
-    """Return the items due together, to be bought again in one go."""
-    where = context.offerable & (context.need >= action.params["min_need"])
-    slate = context.most(context.need, where, context.moment.max_items)
-    if slate.size < action.params["min_items"]:
-        return []
-    return [Proposal(index, slate, _REORDER, quantity=context.quantity(int(slate[0])))]
-
-
-_RECIPES: Mapping[str, Callable[[Context, int, Action], list[Proposal]]] = {
-    "respond.sought": _sought,
-    "checkout.cart": _cart,
-    "reorder.item": _item,
-    "reorder.basket": _basket,
-}
+    where = needed(s, params[_MIN_NEED], s.buyable) & (s.x[:, CART] <= 0.0) & (s.x[:, IN_CART] == 0.0)
+    if s.query:
+        where &= s.x[:, MATCH] > 0.0
+    return greatest(s, s.need, where, 1)

@@ -46,6 +46,7 @@ RANKER_FEATURES: tuple[str, ...] = (
 )  # fmt: skip
 RANKER_COLUMN: Mapping[str, int] = MappingProxyType({name: i for i, name in enumerate(RANKER_FEATURES)})
 
+_WIDTH = len(RANKER_FEATURES)
 _LAST_QUANTITY = RANKER_COLUMN["item_last_quantity"]
 _CATEGORY = RANKER_COLUMN["category_orders"]
 _AT_SHELF = RANKER_COLUMN["popularity"]
@@ -126,18 +127,25 @@ def _moment(out: F64, code: int, looked_at: int, cart: I32, surface: int, hour: 
 
 
 @compiled
-def _rows(
+def ranker_rows(
     customer: tuple[NDArray[np.void], NDArray[np.void], F64],
     moment: tuple[int, I32, int, int, int, int],
     codes: I32,
     recall_scores: F64,
     m: Columns,
-    width: int,
 ) -> F64:
-    """Return the rows; `customer` is item slots, category slots, readings; `moment` is `MomentCodes` without words."""
+    """Return `item_features`, for compiled callers.
+
+    Parameters
+    ----------
+    customer
+        Item slots, category slots, readings.
+    moment
+        Code of the item looked at, the cart, the surface, the hour, the instant in microseconds and in seconds.
+    """
     items, categories, known = customer
     looked_at, cart, surface, hour, at, at_s = moment
-    out = np.empty((codes.size, width))
+    out = np.empty((codes.size, _WIDTH))
     category = np.empty(codes.size, np.int32)
     for row in range(codes.size):
         category[row] = m.category[codes[row]]
@@ -199,4 +207,4 @@ def item_features(
     known = readings_of(state, mc.at) if readings is None else readings
     customer = (state.item_slots, state.category_slots, known)
     moment = (mc.item, mc.cart, mc.surface, mc.hour, mc.at, seconds(mc.at))
-    return _rows(customer, moment, codes, recall_scores, market.columns, len(RANKER_FEATURES))
+    return ranker_rows(customer, moment, codes, recall_scores, market.columns)

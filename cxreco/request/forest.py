@@ -215,7 +215,8 @@ def _thresholds(forest: Forest) -> tuple[F64, NDArray[np.int64]]:
 
 
 @compiled
-def _read(value: float, nan: float, zero: float) -> float:
+def read_value(value: float, nan: float, zero: float) -> float:
+    """Return a value as LightGBM compares it, by the rule of its reading for what is missing."""
     if np.isnan(value):
         return nan
     return zero if abs(value) <= ZERO else min(value, HIGHEST)
@@ -258,7 +259,7 @@ def _quickscore(rows: F64, readings: NDArray[np.void], tests: Tests, leaves: F64
 @compiled
 def _fill(values: F64, nan: float, zero: float, column: F64) -> None:
     for r in range(values.size):
-        column[r] = _read(values[r], nan, zero)
+        column[r] = read_value(values[r], nan, zero)
     column[values.size :] = -np.inf
 
 
@@ -290,7 +291,7 @@ def _quickscore_few(rows: F64, readings: NDArray[np.void], tests: Tests, leaves:
     for r in range(rows.shape[0]):
         words[:] = EVERY_LEAF
         for g in range(readings.size):
-            value = _read(rows[r, readings[g].feature], readings[g].nan, readings[g].zero)
+            value = read_value(rows[r, readings[g].feature], readings[g].nan, readings[g].zero)
             for k in range(readings[g].start, readings[g].stop):
                 if not value > thresholds[k]:
                     break
@@ -309,7 +310,7 @@ def _walk(rows: F64, readings: NDArray[np.void], nodes: NDArray[np.void], roots:
     values = np.empty(readings.size)
     for r in range(n):
         for g in range(readings.size):
-            values[g] = _read(rows[r, readings[g].feature], readings[g].nan, readings[g].zero)
+            values[g] = read_value(rows[r, readings[g].feature], readings[g].nan, readings[g].zero)
         total = 0.0
         for t in range(roots.size):
             at = roots[t]

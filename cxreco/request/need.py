@@ -126,11 +126,17 @@ class NeedModel:
         What was learned on top of the closed form; None: the closed form alone.
     calibrator
         None: as it comes.
+    days
+        0 and the horizons: the knots between which it is read.
     """
 
     spec: NeedSpec = field(default_factory=NeedSpec)
     forest: Scorer | None = None
     calibrator: Calibrator | None = None
+    days: F64 = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "days", np.array([0.0, *self.spec.horizons]))
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "NeedModel":
@@ -163,7 +169,7 @@ class NeedModel:
         features
             (n, len(NEED_FEATURES)); rows of what was never bought (orders 0) come back NaN.
         """
-        rows, x, offset = expand_known(features, np.array(self.spec.horizons))
+        rows, x, offset = expand_known(features, self.days[1:])
         logit = offset if self.forest is None or not rows.size else offset + self.forest.score(x)
         bend = STRAIGHT if self.calibrator is None else self.calibrator
         return _rising(logit, rows, len(features), len(self.spec.horizons), bend.score, bend.probability)
@@ -174,7 +180,7 @@ class NeedModel:
 
     def read(self, grid: F64, horizons: Sequence[float]) -> F64:
         """Return the same from what `grid` gave: linear in the cumulative hazard, beyond the grid at its mean rate."""
-        return _read(grid, np.array([0.0, *self.spec.horizons]), np.array([float(h) for h in horizons]))
+        return read_grid(grid, self.days, np.array([float(h) for h in horizons]))
 
     def days_until(self, features: F64) -> F64:
         """Return the median days to the next purchase, (n,), at most 365; NaN for what was never bought."""
@@ -182,7 +188,7 @@ class NeedModel:
 
     def median(self, grid: F64) -> F64:
         """Return the same from what `grid` gave."""
-        return _median(grid, np.array([0.0, *self.spec.horizons]))
+        return _median(grid, self.days)
 
     def to_files(self) -> dict[str, bytes]:
         """Return everything needed to build it again, by name: JSON, and LightGBM's own text."""
@@ -248,7 +254,8 @@ def _hazard(probability: float) -> float:
 
 
 @compiled
-def _read(grid: F64, knots: F64, asked: F64) -> F64:
+def read_grid(grid: F64, knots: F64, asked: F64) -> F64:
+    """Return `NeedModel.read`, (n, len(asked)); `knots` are `NeedModel.days`."""
     out = np.empty((grid.shape[0], asked.size))
     last = knots.size - 1
     for column in range(asked.size):

@@ -115,8 +115,17 @@ def expand(features: F64, horizons: F64) -> tuple[F64, F64]:
 
 def item_need_features(state: State, market: Market, codes: I32, at: int, readings: F64 | None = None) -> F64:
     """Return (n, len(NEED_FEATURES)) of items by code, as of `at` (microseconds)."""
-    rhythm = _item_rhythms(codes, state.category_slots, seconds(at), market.columns)
-    return _features(state, at, state.item_slots, places(state.item_slots, codes), rhythm, readings)
+    known = readings_of(state, at) if readings is None else readings
+    return need_rows((state.item_slots, state.category_slots, known), codes, seconds(at), market.columns)
+
+
+@compiled
+def need_rows(customer: tuple[NDArray[np.void], NDArray[np.void], F64], codes: I32, at_s: int, m: Columns) -> F64:
+    """Return `item_need_features`, for compiled callers; `customer` is item slots, category slots, readings."""
+    items, categories, known = customer
+    out = np.empty((codes.size, _WIDTH))
+    _write(out, items, places(items, codes), _item_rhythms(codes, categories, at_s, m), known, at_s)
+    return out
 
 
 @compiled
@@ -144,11 +153,7 @@ def category_need_features(state: State, market: Market, codes: I32, at: int, re
     rhythm[:, 0] = population.category_gap_mean[codes]
     rhythm[:, 2] = population.category_repeat_share[codes]
     rhythm[:, 4] = 1.0
-    return _features(state, at, state.category_slots, places(state.category_slots, codes), rhythm, readings)
-
-
-def _features(state: State, at: int, slots: NDArray[np.void], place: I32, rhythm: F64, readings: F64 | None) -> F64:
-    out = np.empty((place.size, _WIDTH))
+    out = np.empty((codes.size, _WIDTH))
     known = readings_of(state, at) if readings is None else readings
-    _write(out, slots, place, rhythm, known, seconds(at))
+    _write(out, state.category_slots, places(state.category_slots, codes), rhythm, known, seconds(at))
     return out

@@ -1,34 +1,40 @@
 """State and moment in, scored candidates out: recall once, score once, and let the four modes choose from it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-from cxreco.journey import Moment
+from cxreco.journey import MODE_CODE, Mode, Moment
 from cxreco.recognise.market import Columns, Market
+from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
 from cxreco.request import automation, coaching, curation, desire
-from cxreco.request.actions import Actions
+from cxreco.request.actions import Actions, Fitting
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
-from cxreco.request.context import Context, Proposal
-from cxreco.request.features import RANKER_COLUMN, item_features
+from cxreco.request.context import Context, Sight
+from cxreco.request.features import RANKER_COLUMN, ranker_rows
 from cxreco.request.moment_codes import codes_of
-from cxreco.request.need import NeedModel
-from cxreco.request.need_features import item_need_features
+from cxreco.request.need import NeedModel, read_grid
+from cxreco.request.need_features import need_rows
+from cxreco.request.offers import Offers, room
 from cxreco.request.ranker import ItemRanker, load_ranker
-from cxreco.request.readings import readings_of
-from cxreco.request.recalls import Recall, recall_all
-from cxreco.request.slates import slates
+from cxreco.request.readings import read
+from cxreco.request.recalling import recall
+from cxreco.request.recalls import Recall, asked_of
+from cxreco.request.slates import Sentences, at_hand, filled_slates
 from cxreco.request.slot_features import places
-from cxreco.request.value_features import value_features
+from cxreco.request.value_features import moment_features, value_rows
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+I16 = NDArray[np.int16]
 Bool = NDArray[np.bool_]
+Records = NDArray[np.void]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,61 +89,114 @@ def propose(models: RequestModels, state: State, moment: Moment, market: Market)
         Only items that can be bought, none twice in a slate; the same input gives the same output to the bit.
     """
     context = context_of(models, state, moment, market)
-    fitting = models.actions.fitting(moment)
-    proposals: list[Proposal] = []
-    for source in (desire, curation, coaching, automation):
-        proposals.extend(source.propose(context, fitting))
-    return _columns(models.actions, context, proposals)
+    mode, action, slate, score, reason, x, anchors = _offered(
+        context.sight,
+        models.actions.fitting(moment),
+        (state.head, state.category_slots, state.contact_slots, state.item_slots),
+        (moment_features(moment), seconds(moment.at), context.there),
+        market.columns,
+    )
+    return Candidates(
+        mode=mode,
+        action=action,
+        item=slate[:, 0].copy(),
+        quantity=x[:, _QUANTITY].copy(),
+        slate=slate,
+        score=score,
+        reason=reason,
+        x=x,
+        actions=models.actions.names,
+        reasons=Sentences(models.actions, context, anchors),
+    )
 
 
 def context_of(models: RequestModels, state: State, moment: Moment, market: Market) -> Context:
     """Return the moment as columns: recalled, described and scored once, for all modes."""
     mc = codes_of(moment, market)
-    readings = readings_of(state, moment.at)
-    recalled = recall_all(state, mc, market, models.recall)
-    codes = recalled.codes
-    x = item_features(state, mc, market, codes, recalled.scores, readings)
-    score = models.ranker.scores(x)
-    columns = market.columns
-    # Most items were never bought: of those there is nothing to say about when they are needed again.
-    bought = np.flatnonzero(x[:, _ORDERS] >= 1.0)
-    own = models.need.grid(item_need_features(state, market, codes[bought], moment.at, readings))
-    grid = np.full((codes.size, own.shape[1]), np.nan)
-    grid[bought] = own
-    need = np.zeros((2, codes.size))
-    need[:, bought] = models.need.read(own, _AHEAD).T
-    offerable, buyable, units = _offerable(x, codes, state.item_slots, columns)
-    return Context(
-        state=state,
-        moment=moment,
-        mc=mc,
-        market=market,
-        model=models.need,
-        readings=readings,
-        codes=codes,
-        category=columns.category[codes],
-        x=x,
-        score=score,
-        buy=models.ranker.buy(x, score),
-        grid=grid,
-        need=need[1],
-        need_3=need[0],
-        units=units,
-        offerable=offerable,
-        buyable=buyable,
-        # Codes ascend, so that the smaller is first among equals.
-        ranked=np.argsort(-score, kind="stable"),
+    there, found = asked_of(mc, market)
+    slots = state.item_slots
+    readings, codes, x, bought, own = _described(
+        (state.head, slots, state.category_slots),
+        (mc.item, mc.cart, mc.surface, mc.hour, mc.at, seconds(mc.at)),
+        (there, found, market.search.tie),
+        market.columns,
+        (models.recall.counts, models.recall.most),
     )
+    score = models.ranker.scores(x)
+    sight = _seen(
+        (slots, readings),
+        (mc.at, mc.item, bool(moment.query), moment.max_items),
+        (codes, x, score, models.ranker.buy(x, score)),
+        (bought, models.need.grid(own), models.need.days),
+        market.columns,
+    )
+    return Context(state=state, moment=moment, mc=mc, market=market, model=models.need, there=there, sight=sight)
 
 
 _AHEAD = (3.0, 7.0)
 # An item is taken as still in the house until this share of its usual gap has passed.
 _STILL_THERE = 0.2
 _IN_CART, _DUE, _ORDERS = (RANKER_COLUMN[name] for name in ("in_cart", "item_due", "item_orders"))
+_QUANTITY = VALUE_COLUMN["quantity"]
+_RESPOND, _CURATE, _COACH = (MODE_CODE[mode] for mode in (Mode.RESPOND, Mode.CURATE, Mode.COACH))
 
 
 @compiled
-def _offerable(x: F64, codes: I32, slots: NDArray[np.void], m: Columns) -> tuple[Bool, Bool, F64]:
+def _described(
+    customer: tuple[Records, Records, Records],
+    moment: tuple[int, I32, int, int, int, int],
+    asked: tuple[I32, tuple[I32, F64], F64],
+    m: Columns,
+    how: tuple[I64, int],
+) -> tuple[F64, I32, F64, I64, F64]:
+    """Return the customer's readings, the recalled codes and what the ranker sees of them; then what need is asked of.
+
+    Most items were never bought: of those there is nothing to say about when they are needed again. So the rest are
+    the positions of those that were, and what the need model sees of them.
+    """
+    head, items, categories = customer
+    at_s = moment[5]
+    readings = read(head, items, at_s)
+    codes, _, scores = recall(items, at_s, asked[0], asked[1], asked[2], m, how[0], how[1])
+    known = (items, categories, readings)
+    x = ranker_rows(known, moment, codes, scores, m)
+    bought = np.flatnonzero(x[:, _ORDERS] >= 1.0)
+    return readings, codes, x, bought, need_rows(known, codes[bought], at_s, m)
+
+
+@compiled
+def _seen(
+    customer: tuple[Records, F64],
+    moment: tuple[int, int, bool, int],
+    items: tuple[I32, F64, F64, F64],
+    need: tuple[I64, F64, F64],
+    m: Columns,
+) -> Sight:
+    """Return the moment as the sources see it; `need` is which items were ever bought, their grid, and its days."""
+    slots, readings = customer
+    codes, x, score, buy = items
+    bought, own, days = need
+    n = codes.size
+    grid = np.full((n, days.size - 1), np.nan)
+    soon = np.zeros((2, n))
+    ahead = read_grid(own, days, np.array(_AHEAD))
+    for i in range(bought.size):
+        grid[bought[i]] = own[i]
+        soon[0, bought[i]], soon[1, bought[i]] = ahead[i, 0], ahead[i, 1]
+    category = np.empty(n, np.int32)
+    for i in range(n):
+        category[i] = m.category[codes[i]]
+    offerable, buyable, units = _offerable(x, codes, slots, m)
+    # Codes ascend, so that the smaller is first among equals.
+    ranked = np.argsort(-score, kind="mergesort")
+    return Sight(
+        codes, category, x, score, buy, grid, days, soon[1], soon[0], units, offerable, buyable, ranked, readings,
+        moment[0], moment[1], moment[2], moment[3],
+    )  # fmt: skip
+
+
+@compiled
+def _offerable(x: F64, codes: I32, slots: Records, m: Columns) -> tuple[Bool, Bool, F64]:
     """Return what may be offered, what may be bought, and in what quantity; (n,) each."""
     offerable, buyable = np.empty(codes.size, np.bool_), np.empty(codes.size, np.bool_)
     units = np.ones(codes.size)
@@ -151,26 +210,40 @@ def _offerable(x: F64, codes: I32, slots: NDArray[np.void], m: Columns) -> tuple
     return offerable, buyable, units
 
 
-def _columns(actions: Actions, context: Context, proposals: Sequence[Proposal]) -> Candidates:
-    own = [proposal.action for proposal in proposals]
-    action = np.array([0, *own], dtype=np.int16)
-    mode = actions.modes[action]
-    size = np.array([proposal.slate.size for proposal in proposals], dtype=np.int64)
-    flat = np.concatenate([_NOWHERE, *(proposal.slate for proposal in proposals)])
-    filled = slates(actions, context, proposals, flat, size)
-    x = value_features(context, mode, proposals, flat, size)
-    return Candidates(
-        mode=mode,
-        action=action,
-        item=np.ascontiguousarray(filled.item[:, 0]),
-        quantity=x[:, VALUE_COLUMN["quantity"]].copy(),
-        slate=filled.item,
-        score=filled.score,
-        reason=filled.reason,
-        x=x,
-        actions=actions.names,
-        reasons=filled.reasons,
-    )
+@compiled
+def _offered(
+    s: Sight,
+    fitting: Fitting,
+    customer: tuple[Records, Records, Records, Records],
+    moment: tuple[F64, int, I32],
+    m: Columns,
+) -> tuple[I16, I16, I32, F64, I32, F64, I32]:
+    """Return the columns of the candidates: mode, action, slate, score, reason and value features, `hold` first.
+
+    And what their reasons may name. `moment` is its features, its seconds, and what is in the cart or looked at.
+    """
+    head, categories, contacts, slots = customer
+    anchors = at_hand(moment[2], slots, m)
+    offers = room(int(fitting.rows.sum()), s.most)
+    for k in range(fitting.action.size):
+        _add(s, fitting, k, categories, m, offers)
+    n = offers.n[0]
+    mode, action = np.zeros(1 + n, np.int16), np.zeros(1 + n, np.int16)
+    mode[1:], action[1:] = offers.mode[:n], offers.action[:n]
+    slate, score, reason = filled_slates(s, offers, fitting, anchors, m)
+    x = value_rows(s, offers, (head, categories, contacts), moment[:2], m)
+    return mode, action, slate, score, reason, x, anchors
 
 
-_NOWHERE = np.empty(0, dtype=np.int64)
+@compiled
+def _add(s: Sight, fitting: Fitting, k: int, categories: Records, m: Columns, offers: Offers) -> None:
+    """Let the source of an action's mode add its candidates."""
+    mode, action, recipe, params = fitting.mode[k], fitting.action[k], fitting.recipe[k], fitting.params[k]
+    if mode == _RESPOND:
+        desire.propose(s, action, recipe, params, offers)
+    elif mode == _CURATE:
+        curation.propose(s, categories, m, action, recipe, params, offers)
+    elif mode == _COACH:
+        coaching.propose(s, m, action, recipe, params, offers)
+    else:
+        automation.propose(s, action, params, offers)

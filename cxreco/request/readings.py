@@ -89,16 +89,17 @@ def _rest(out: F64, head: NDArray[np.void], items: NDArray[np.void], at_s: int) 
 
 
 @compiled
-def _read(out: F64, head: NDArray[np.void], items: NDArray[np.void], at_s: int) -> None:
+def read(head: NDArray[np.void], items: NDArray[np.void], at_s: int) -> F64:
+    """Return (len(READINGS),) what is known of a customer at an instant (seconds), from the records of the state."""
+    out = np.empty(len(READINGS))
     _orders(out, head, at_s)
     _rest(out, head, items, at_s)
+    return out
 
 
 def readings_of(state: State, at: int) -> F64:
     """Return (len(READINGS),) what is known of the customer at `at` (microseconds, not before the state)."""
-    out = np.empty(len(READINGS))
-    _read(out, state.head, state.item_slots, seconds(at))
-    return out
+    return read(state.head, state.item_slots, seconds(at))
 
 
 def readings(state: State, at: int) -> dict[str, float]:

@@ -5,8 +5,6 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-Preference = NDArray[np.int64]
-
 
 class Reason(IntEnum):
     """Kinds of reason; `sentence` puts them into words."""
@@ -27,9 +25,12 @@ class Reason(IntEnum):
     MISSED = 13
 
 
-def preference(*kinds: Reason) -> Preference:
-    """Return kinds in order of preference, (1, len(Reason)), ending in what always holds."""
-    return np.array([[*kinds, *[Reason.CHOSEN] * (len(Reason) - len(kinds))]], dtype=np.int64)
+KINDS = len(Reason)
+
+
+def preference(*kinds: Reason) -> NDArray[np.int64]:
+    """Return kinds in order of preference, (KINDS,), ending in what always holds."""
+    return np.array([*kinds, *[Reason.CHOSEN] * (KINDS - len(kinds))], dtype=np.int64)
 
 
 def sentence(kind: Reason, facts: dict[str, str]) -> str:

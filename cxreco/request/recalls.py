@@ -114,13 +114,18 @@ def recall_all(state: State, mc: MomentCodes, market: Market, how: Recall = WIDE
     how
         How many items each recall may name, and all together.
     """
+    there, asked = asked_of(mc, market)
+    codes, sources, scores = recall(
+        state.item_slots, seconds(mc.at), there, asked, market.search.tie, market.columns, how.counts, how.most
+    )
+    return Recalled(codes=codes, sources=sources, scores=scores)
+
+
+def asked_of(mc: MomentCodes, market: Market) -> tuple[I32, tuple[I32, F64]]:
+    """Return the cart and the item looked at; and what the query matches, ascending, and how well."""
     there = mc.cart
     if mc.item >= 0:
         there = np.empty(mc.cart.size + 1, dtype=np.int32)
         there[:-1] = mc.cart
         there[-1] = mc.item
-    asked = market.search.found(mc.query) if mc.query else _NOTHING
-    codes, sources, scores = recall(
-        state.item_slots, seconds(mc.at), there, asked, market.search.tie, market.columns, how.counts, how.most
-    )
-    return Recalled(codes=codes, sources=sources, scores=scores)
+    return there, market.search.found(mc.query) if mc.query else _NOTHING

@@ -6,7 +6,6 @@ sentence is made of the few that are shown.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from string import Formatter
 from typing import overload
@@ -16,15 +15,15 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
 from cxreco.recognise.market import Columns
-from cxreco.request.actions import Actions
-from cxreco.request.context import Context, Proposal
+from cxreco.request.actions import Actions, Fitting
+from cxreco.request.context import SINCE, Context, Sight
 from cxreco.request.features import RANKER_COLUMN
-from cxreco.request.reasons import Reason, filled, sentence
+from cxreco.request.offers import Offers
+from cxreco.request.reasons import KINDS, Reason, filled, sentence
 from cxreco.request.recalling import RECENT_ANCHORS
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
-I64 = NDArray[np.int64]
 
 # A claim is only made where it is true: purchases before a rhythm is named, days a look is remembered, share of the
 # best seller's sales from which an item is called popular, how well a match must match.
@@ -33,22 +32,11 @@ RHYTHM_DAYS = 0.5
 LOOKED_DAYS = 14.0
 POPULAR_SHARE = 0.1
 MATCH_LEAST = 0.3
-KINDS = len(Reason)
 _ORDERS, _GAP, _VIEWED = (RANKER_COLUMN[f"item_{name}"] for name in ("orders", "gap_mean", "days_since_view"))
 _SOUGHT, _IN_CART, _SHARE = (RANKER_COLUMN[name] for name in ("is_sought", "in_cart", "popularity_share"))
 _QUERY, _CF, _NEW = (RANKER_COLUMN[f"recall_{name}"] for name in ("query", "cf", "new"))
 # As plain numbers, for compiled code.
 ASKED, MATCH, RHYTHM, BOUGHT, WITH, LIKE_YOU, LOOKED, IN_CART, CATEGORY, NEW, POPULAR = range(1, 12)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slates:
-    """(rows, max_items) of all candidates, `hold` first; see `Candidates`."""
-
-    item: I32
-    score: F64
-    reason: I32
-    reasons: "Sentences"
 
 
 class Sentences(Sequence[str]):
@@ -64,7 +52,7 @@ class Sentences(Sequence[str]):
         self._actions = actions
         self._context = context
         self._anchors = anchors
-        self._n = max(context.codes.size, 1)
+        self._n = max(context.sight.codes.size, 1)
 
     def __len__(self) -> int:
         return (1 + len(self._actions.actions)) * KINDS * self._n + 1
@@ -93,26 +81,26 @@ class Sentences(Sequence[str]):
 
     def gap(self, position: int) -> str:
         """Return the gap between their purchases of the item, as said after "every"."""
-        return every(float(self._context.x[position, _GAP]))
+        return every(float(self._context.sight.x[position, _GAP]))
 
     def since(self, position: int) -> str:
         """Return how long ago they bought the item."""
-        return span(float(self._context.column("item_days_since")[position]))
+        return span(float(self._context.sight.x[position, SINCE]))
 
     def due(self, position: int) -> str:
         """Return in how long they need the item again."""
-        return span(float(self._context.model.median(self._context.grid[position : position + 1])[0]))
+        return span(float(self._context.model.median(self._context.sight.grid[position : position + 1])[0]))
 
     def text(self, name: str, position: int) -> str:
         """Return a text of the catalogue on the item."""
         shelf = self._context.market.shelf
         if name == "category":
-            return shelf.category_names[int(self._context.category[position])]
-        return (shelf.titles if name == "title" else shelf.brands)[int(self._context.codes[position])]
+            return shelf.category_names[int(self._context.sight.category[position])]
+        return (shelf.titles if name == "title" else shelf.brands)[int(self._context.sight.codes[position])]
 
     def goes_with(self, position: int) -> str:
         """Return the title of what is at hand that the item goes with best: of highest lift, the last among equals."""
-        population, code = self._context.market.population, int(self._context.codes[position])
+        population, code = self._context.market.population, int(self._context.sight.codes[position])
         best, said = 0.0, ""
         for anchor in self._anchors.tolist():
             for lift in population.lift[anchor][population.neighbours[anchor] == code].tolist():
@@ -138,28 +126,6 @@ _FACTS_OF: Mapping[int, tuple[str, ...]] = {
 }
 
 
-def slates(actions: Actions, context: Context, proposals: Sequence[Proposal], flat: I64, size: I64) -> Slates:
-    """Return the proposals as padded columns, with an empty row for `hold` in front.
-
-    Parameters
-    ----------
-    flat, size
-        The slates of all proposals one after another, and how long each is.
-    """
-    anchors = _at_hand(context)
-    wanted = np.concatenate([_NONE, *(proposal.reasons for proposal in proposals)])
-    own = [proposal.action if actions.actions[proposal.action - 1].reason else 0 for proposal in proposals]
-    item, score, reason = _filled(
-        (flat, size, wanted[1:], np.array(own, dtype=np.int64)), context.moment.max_items,
-        (context.codes, context.category, context.buy, context.x), bool(context.readings[0] > 0.0), anchors,
-        context.market.columns,
-    )  # fmt: skip
-    return Slates(item=item, score=score, reason=reason, reasons=Sentences(actions, context, anchors))
-
-
-_NONE = np.zeros((1, KINDS), dtype=np.int64)
-
-
 def span(days: float) -> str:
     """Return a span of days in words: "1 day", "24 days", "7 weeks"; empty where not known."""
     if math.isnan(days):
@@ -176,45 +142,35 @@ def every(days: float) -> str:
 
 
 @compiled
-def _filled(
-    proposals: tuple[I64, I64, I64, I64],
-    width: int,
-    items: tuple[I32, I32, F64, F64],
-    bought: bool,
-    anchors: I32,
-    m: Columns,
-) -> tuple[I32, F64, I32]:
-    """Return item, score and reason, (1 + proposals, width) each.
+def filled_slates(s: Sight, offers: Offers, fitting: Fitting, anchors: I32, m: Columns) -> tuple[I32, F64, I32]:
+    """Return the offers as padded columns: item, score and reason, (1 + offers, max_items); an empty row for `hold`.
 
     Parameters
     ----------
-    proposals
-        Slates, sizes, kinds of reason in order of preference, and the action where it has words of its own (else 0).
-    items
-        Code, category, chance and ranker features of the items of the moment.
-    bought
-        Whether the customer ever ordered.
+    anchors
+        What is at hand, `at_hand`.
     """
-    flat, size, wanted, own = proposals
-    codes, category, buy, x = items
-    n = max(codes.size, 1)
-    item = np.full((1 + size.size, width), -1, np.int32)
-    score = np.zeros((1 + size.size, width))
-    reason = np.zeros((1 + size.size, width), np.int32)
-    at = 0
-    for row in range(size.size):
-        for place in range(size[row]):
-            position = flat[at]
+    bought = s.readings[0] > 0.0
+    n, rows = max(s.codes.size, 1), offers.n[0]
+    item = np.full((1 + rows, s.most), -1, np.int32)
+    score = np.zeros((1 + rows, s.most))
+    reason = np.zeros((1 + rows, s.most), np.int32)
+    for row in range(rows):
+        own = 0
+        for k in range(fitting.action.size):
+            if fitting.said[k] and fitting.action[k] == offers.action[row]:
+                own = offers.action[row]
+        for place in range(offers.size[row]):
+            position = offers.slate[row, place]
             kind = 0
-            for i in range(wanted.shape[1]):
-                kind = wanted[row, i]
-                if _holds(kind, x[position], category[position], codes[position], bought, anchors, m):
+            for i in range(KINDS):
+                kind = offers.kinds[row, i]
+                if _holds(kind, s.x[position], s.category[position], s.codes[position], bought, anchors, m):
                     break
-            action = own[row] if place == 0 else 0
-            item[1 + row, place] = codes[position]
-            score[1 + row, place] = buy[position]
+            action = own if place == 0 else 0
+            item[1 + row, place] = s.codes[position]
+            score[1 + row, place] = s.buy[position]
             reason[1 + row, place] = (action * KINDS + kind) * n + position + 1
-            at += 1
     return item, score, reason
 
 
@@ -255,14 +211,17 @@ def _holds_of_shop(kind: int, x: F64, category: int, bought: bool) -> bool:
     return True
 
 
-def _at_hand(context: Context) -> I32:
-    """Return the cart and the item looked at, else what was bought last, of those that have a title."""
-    mc, titles = context.mc, context.market.shelf.titles
-    if mc.cart.size or mc.item >= 0:
-        at_hand = [*mc.cart.tolist(), *([mc.item] if mc.item >= 0 else [])]
-    else:
-        at_hand = _latest(context.state.item_slots, RECENT_ANCHORS).tolist()
-    return np.array([code for code in at_hand if code < len(titles) and titles[code]], dtype=np.int32)
+@compiled
+def at_hand(there: I32, slots: NDArray[np.void], m: Columns) -> I32:
+    """Return what reasons may name: the cart and the item looked at, else what was bought last; all with titles."""
+    codes = there if there.size else _latest(slots, RECENT_ANCHORS)
+    out = np.empty(codes.size, np.int32)
+    n = 0
+    for code in codes:
+        if code < m.titled.size and m.titled[code]:
+            out[n] = code
+            n += 1
+    return out[:n]
 
 
 @compiled

@@ -1,17 +1,16 @@
 """What the value heads see of each candidate, `candidates.VALUE_FEATURES`: the customer, the moment, the offer."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-from cxreco.journey import DAY, HOUR, Surface
+from cxreco.journey import DAY, HOUR, Moment, Surface
 from cxreco.recognise.market import Columns
-from cxreco.recognise.reading import count_contacts, seconds
+from cxreco.recognise.reading import count_contacts
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
-from cxreco.request.context import Context, Proposal
+from cxreco.request.context import Sight
 from cxreco.request.features import RANKER_COLUMN
+from cxreco.request.offers import Offers
 from cxreco.request.readings import READING, days_since, faded
 
 F64 = NDArray[np.float64]
@@ -62,24 +61,10 @@ _WIDTH = len(VALUE_FEATURES)
 _MATCH = RANKER_COLUMN["recall_query"]
 
 
-def value_features(
-    context: Context, mode: NDArray[np.int16], proposals: Sequence[Proposal], flat: I64, size: I64
-) -> F64:
-    """Return (1 + len(proposals), len(VALUE_FEATURES)); row 0 is `hold`, NaN where not known or without meaning.
-
-    Parameters
-    ----------
-    context
-        The moment.
-    mode
-        (1 + len(proposals),) mode codes, 0 first.
-    proposals
-        The candidates but `hold`.
-    flat, size
-        Their slates one after another, and how long each is.
-    """
-    moment, surface, state = context.moment, context.moment.surface, context.state
-    of_moment = np.array(
+def moment_features(moment: Moment) -> F64:
+    """Return (len(_MOMENT),) what the heads see of where and when the customer is, and of what they asked for."""
+    surface = moment.surface
+    return np.array(
         [
             bool(moment.query), bool(moment.item_id), len(moment.cart), surface is Surface.OUTBOUND,
             surface is Surface.SEARCH, surface is Surface.PRODUCT, surface is Surface.CHECKOUT,
@@ -87,34 +72,37 @@ def value_features(
         ],
         dtype=np.float64,
     )  # fmt: skip
-    given = np.array([(proposal.quantity, proposal.certainty) for proposal in proposals]).reshape(-1, 2)
-    return _rows(
-        mode, (flat, size, given), (state.head, state.category_slots, state.contact_slots, context.readings),
-        (of_moment, seconds(moment.at), context.mc.item), (context.x, context.need, context.need_3, context.buy),
-        (context.codes, context.category), context.market.columns,
-    )  # fmt: skip
 
 
 @compiled
-def _rows(
-    mode: NDArray[np.int16],
-    proposals: tuple[I64, I64, F64],
-    customer: tuple[NDArray[np.void], NDArray[np.void], NDArray[np.void], F64],
-    moment: tuple[F64, int, int],
-    items: tuple[F64, F64, F64, F64],
-    codes: tuple[I32, I32],
+def value_rows(
+    s: Sight,
+    offers: Offers,
+    customer: tuple[NDArray[np.void], NDArray[np.void], NDArray[np.void]],
+    moment: tuple[F64, int],
     m: Columns,
 ) -> F64:
-    flat, size, given = proposals
-    head, categories, contacts, known = customer
-    x, need, need_3, buy = items
-    at_s = moment[1]
-    rivals, usual, topic = _asked(bool(moment[0][0]), moment[2], x, codes, m)
-    out = np.full((mode.size, _WIDTH), np.nan)
-    for row in range(mode.size):
+    """Return (1 + offers, len(VALUE_FEATURES)); row 0 is `hold`, NaN where not known or without meaning.
+
+    Parameters
+    ----------
+    s
+        The moment.
+    offers
+        The candidates but `hold`.
+    customer
+        Head, category and contact records of the state.
+    moment
+        `moment_features`, and the instant in seconds.
+    """
+    head, categories, contacts = customer
+    at_s, codes = moment[1], (s.codes, s.category)
+    rivals, usual, topic = _asked(s.query, s.item, s.x, codes, m)
+    out = np.full((1 + offers.n[0], _WIDTH), np.nan)
+    for row in range(out.shape[0]):
         for i in range(len(_TO_READINGS)):
-            out[row, _TO_READINGS[i]] = known[_READINGS[i]]
-        _experience(out[row], head, mode[row], at_s)
+            out[row, _TO_READINGS[i]] = s.readings[_READINGS[i]]
+        _experience(out[row], head, offers.mode[row - 1] if row > 0 else 0, at_s)
         out[row, _AT_MOMENT : _AT_MOMENT + moment[0].size] = moment[0]
         out[row, _CONTACTS_7] = count_contacts(contacts, at_s, 7.0, -1)
         out[row, _CONTACTS_30] = count_contacts(contacts, at_s, 30.0, -1)
@@ -122,19 +110,18 @@ def _rows(
         out[row, _SIZE] = 0.0
         out[row, _SLATE_BUY] = 0.0
         out[row, _RIVALS], out[row, _USUAL] = rivals, usual
-    _best_of(out, x, need, need_3, buy)
-    at = 0
-    for k in range(size.size):
-        row, first = out[1 + k], flat[at]
+    _best_of(out, s.x, s.need, s.need_3, s.buy)
+    for k in range(offers.n[0]):
+        row, slate = out[1 + k], offers.slate[k, : offers.size[k]]
+        first = slate[0]
         for i in range(len(_TO_RANKER)):
-            row[_TO_RANKER[i]] = x[first, _RANKER[i]]
-        row[_NEED], row[_NEED_3], row[_BUY] = need[first], need_3[first], buy[first]
-        row[_MARGIN] = m.margin[codes[0][first]]
-        row[_QUANTITY], row[_CERTAINTY] = given[k, 0], given[k, 1]
-        row[_SIZE] = size[k]
-        row[_TRUST] = _trust_in(categories, codes[1][first], row[_TRUST])
-        _of_slate(row, flat[at : at + size[k]], buy, codes, topic, m)
-        at += size[k]
+            row[_TO_RANKER[i]] = s.x[first, _RANKER[i]]
+        row[_NEED], row[_NEED_3], row[_BUY] = s.need[first], s.need_3[first], s.buy[first]
+        row[_MARGIN] = m.margin[s.codes[first]]
+        row[_QUANTITY], row[_CERTAINTY] = offers.quantity[k], offers.certainty[k]
+        row[_SIZE] = slate.size
+        row[_TRUST] = _trust_in(categories, s.category[first], row[_TRUST])
+        _of_slate(row, slate, s.buy, codes, topic, m)
     return out
 
 

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.chance import draw, uniform
+from cxreco.chance import uniform
 from cxreco.journey import MODES, Arm, Choice, Moment, Rung
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
 from cxreco.request.candidates import Candidates
 from cxreco.request.propose import propose
-from cxreco.request.readings import readings
 from cxreco.respond.guardrails import admit, order_limit
 from cxreco.respond.playbook import Playbook
-from cxreco.respond.policy import Distribution, certain
+from cxreco.respond.policy import Distribution, certain, pick
 from cxreco.respond.policy import uniform as at_random
 from cxreco.respond.rules import by_rules
 
@@ -84,7 +83,7 @@ def decide(
         moment=moment,
         states=states,
         market=market,
-        unready=_unready(playbook, state, moment),
+        unready=playbook.request.actions.refusals(state, moment),
     )
     done("admit")
     candidates = only(proposed, admission.rows)
@@ -137,16 +136,6 @@ def keys(candidates: Candidates, item_ids: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _unready(playbook: Playbook, state: State, moment: Moment) -> dict[int, str]:
-    """Return the actions whose own rule excludes this customer now, with the reason."""
-    actions = playbook.request.actions
-    if not actions.ruled:
-        return {}
-    known = readings(state, moment.at)
-    reasons = {i: actions.refusal(i, known, moment.attributes) for i in actions.ruled}
-    return {i: reason for i, reason in reasons.items() if reason}
-
-
 def _distribution(playbook: Playbook, arm: Arm, candidates: Candidates, over_hold: F64) -> Distribution:
     if arm is Arm.RANDOM:
         return at_random(candidates.mode)
@@ -158,6 +147,8 @@ def _distribution(playbook: Playbook, arm: Arm, candidates: Candidates, over_hol
 
 
 def _drawn(distribution: Distribution, candidates: Candidates, salt: str, decision_id: str) -> int:
-    mode = draw(distribution.mode, uniform(salt, "mode", decision_id))
-    within = np.where(candidates.mode == mode, distribution.action, 0.0)
-    return draw(within, uniform(salt, "action", decision_id))
+    at = uniform(salt, "mode", decision_id), uniform(salt, "action", decision_id)
+    chosen = pick(distribution.mode, distribution.action, candidates.mode, *at)
+    if chosen < 0:
+        raise ValueError("cannot draw: no probability is above zero")
+    return chosen

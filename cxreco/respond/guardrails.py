@@ -5,7 +5,7 @@ state, unless the moment lies in the past); the stricter holds, so that a backda
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
 from cxreco.errors import BadSpec
-from cxreco.journey import DAY, MICROS, MODE_CODE, MODES, Mode, Moment, Refusal, Rung, Surface
+from cxreco.journey import MODES, Mode, Moment, Refusal, Rung, Surface
 from cxreco.recognise import reading
 from cxreco.recognise.codes import channel_of
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
-from cxreco.request.readings import faded
+from cxreco.respond import checks
+from cxreco.respond.checks import AUTOMATE, COACH, MAX_ORDERS, MAX_VALUE, Case, Limits, own_or, refused, said_by
 from cxreco.respond.ladder import Bar, Ladder
 
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
-COACH = MODE_CODE[Mode.COACH]
+_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,15 @@ class Guardrails:
     quiet_days_after_wrong: float = 30.0
     least_need: float = 0.02
     bar: Bar = field(default_factory=Bar)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits as compiled code reads them."""
+        return Limits(
+            float(self.most_contacts), self.quiet_days * _DAY_S, self.dismissals, self.opt_in, self.max_order_value,
+            float(self.max_orders_per_month), self.most_price_rise, self.quiet_days_after_wrong * _DAY_S,
+            self.least_need,
+        )  # fmt: skip
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Guardrails":
@@ -71,161 +80,50 @@ class Guardrails:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One moment's candidates before the guardrails: what every check is asked about.
-
-    Attributes
-    ----------
-    said
-        What the customer's state says now (`SAID`).
-    rungs, contact, automatic, coach
-        Of each candidate, (n,).
-    """
+class Heard:
+    """What the words of a refusal are made of."""
 
     rules: Guardrails
-    candidates: Candidates
     moment: Moment
     said: F64
-    market: Market
-    rungs: Sequence[Rung | None]
-    contact: Bool
-    automatic: Bool
-    coach: Bool
-    unready: Mapping[int, str]
-
-    def column(self, name: str) -> F64:
-        """Return (n,) one value feature."""
-        return self.candidates.x[:, VALUE_COLUMN[name]]
+    mode: Mode
+    unready: str
 
 
-# What the checks ask of a state, in the order that `_said` writes; then, for each mode, the fading count of its
-# dismissals and when the last one was (seconds; 0: never).
-SAID = (
-    "consent_auto", "consent_marketing", "unsubscribed", "contacts_7", "complaints_open", "max_value", "max_orders",
-    "placed_30", "last_wrong_at",
-)  # fmt: skip
-CONSENT, MARKETING, UNSUBSCRIBED, CONTACTS_7, COMPLAINTS, MAX_VALUE, MAX_ORDERS, PLACED_30, WRONG_AT = range(9)
-_GRANTED, _REFUSED = 1.0, 2.0
-_MODES = len(MODES)
+_ANY = np.zeros(len(MODES), np.bool_)
+# By what a candidate is refused for: the guardrail's name, and the reason in words.
+_WORDS: Mapping[int, tuple[str, Callable[[Heard], str]]] = {
+    checks.BARRED: ("modes", lambda _: "the caller did not allow this mode"),
+    checks.UNREADY: ("action", lambda heard: heard.unready),
+    checks.NO_CONSENT: ("consent", lambda _: "no consent to automatic execution is in force"),
+    checks.UNSUBSCRIBED_FROM: ("marketing", lambda heard: f"unsubscribed from {heard.moment.channel}"),
+    checks.NO_MARKETING: ("marketing", lambda _: "no consent to be contacted"),
+    checks.COMPLAINT: ("complaint", lambda _: "a complaint is open: mend that first"),
+    checks.GONE: ("stock", lambda _: "not available"),
+    checks.SATISFIED: ("satisfied", lambda _: "bought lately; it is not needed again yet"),
+    checks.DEARER: ("price", lambda _: "the price rose since it was last bought"),
+    checks.ABOVE: ("spend_limit", lambda heard: _above(heard)),
+    checks.TOO_MANY: ("spend_limit", lambda heard: _too_many(heard)),
+    checks.UNSURE: ("certainty", lambda _: "not certain enough yet for its category: it stays in shadow"),
+    checks.WRONG_LATELY: (
+        "certainty", lambda _: "an order the shop placed was wrong lately: trust has to be earned again",
+    ),
+    checks.CAPPED: (
+        "contact_cap",
+        lambda heard: f"{heard.said[checks.CONTACTS_7]:.0f} contacts by {heard.moment.channel} this week; "
+        f"{heard.rules.most_contacts} are the cap",
+    ),
+    checks.TIRED: ("quiet", lambda heard: f"{heard.mode} was dismissed lately; it rests for a week"),
+}  # fmt: skip
 
 
-@compiled
-def _said(head: NDArray[np.void], contacts: NDArray[np.void], at_s: int, channel: int) -> F64:
-    h, own = head[0], 9
-    out = np.empty(own + 2 * _MODES)
-    out[CONSENT], out[MARKETING], out[UNSUBSCRIBED] = h.consent_auto, h.consent_marketing, h.unsubscribed >> channel & 1
-    out[CONTACTS_7] = reading.count_contacts(contacts, at_s, 7.0, channel)
-    out[COMPLAINTS], out[MAX_VALUE], out[MAX_ORDERS] = h.complaints_open, h.auto_max_value, h.auto_max_orders
-    out[PLACED_30] = reading.count_executed(contacts, at_s, 30.0)
-    out[WRONG_AT] = h.last_wrong_at
-    for mode in range(_MODES):
-        out[own + mode] = faded(h.dismissed_60[mode], 60.0, h.decayed_at, at_s)
-        out[own + _MODES + mode] = h.last_dismissed_at[mode]
-    return out
+def _above(heard: Heard) -> str:
+    return f"above the limit of {own_or(heard.said[MAX_VALUE], heard.rules.max_order_value):.2f} an order"
 
 
-Check = Callable[[Case], Iterator[tuple[Bool, str]]]
-
-
-def _allowed(case: Case) -> Iterator[tuple[Bool, str]]:
-    if case.moment.modes is not None:
-        codes = [MODE_CODE[mode] for mode in case.moment.modes]
-        yield ~np.isin(case.candidates.mode, codes), "the caller did not allow this mode"
-
-
-def _ready(case: Case) -> Iterator[tuple[Bool, str]]:
-    for action, reason in case.unready.items():
-        yield case.candidates.action == action, reason
-
-
-def _consent(case: Case) -> Iterator[tuple[Bool, str]]:
-    if case.said[CONSENT] != _GRANTED:
-        yield case.automatic, "no consent to automatic execution is in force"
-
-
-def _marketing(case: Case) -> Iterator[tuple[Bool, str]]:
-    consent = case.said[MARKETING]
-    if case.said[UNSUBSCRIBED]:
-        yield case.contact, f"unsubscribed from {case.moment.channel}"
-    elif consent == _REFUSED or (case.rules.opt_in and consent != _GRANTED):
-        yield case.contact, "no consent to be contacted"
-
-
-def _contact_cap(case: Case) -> Iterator[tuple[Bool, str]]:
-    made = int(case.said[CONTACTS_7])
-    if made >= case.rules.most_contacts:
-        yield (
-            case.contact,
-            f"{made} contacts by {case.moment.channel} this week; {case.rules.most_contacts} are the cap",
-        )
-
-
-def _quiet(case: Case) -> Iterator[tuple[Bool, str]]:
-    now, lasting = case.moment.at // MICROS, case.rules.quiet_days * 86_400
-    fading, last = case.said[len(SAID) : len(SAID) + _MODES].tolist(), case.said[len(SAID) + _MODES :].tolist()
-    for code, mode in enumerate(MODES):
-        if last[code] and now - last[code] <= lasting and fading[code] >= case.rules.dismissals - 0.5:
-            yield case.contact & (case.candidates.mode == code), f"{mode} was dismissed lately; it rests for a week"
-
-
-def _complaint(case: Case) -> Iterator[tuple[Bool, str]]:
-    if case.said[COMPLAINTS] > 0:
-        yield case.contact | case.automatic, "a complaint is open: mend that first"
-
-
-def _stock(case: Case) -> Iterator[tuple[Bool, str]]:
-    item, available = case.candidates.item, case.market.shelf.available
-    coded = (item >= 0) & (item < available.size)
-    yield coded & ~available[np.where(coded, item, 0)] if available.size else coded, "not available"
-
-
-def _satisfied(case: Case) -> Iterator[tuple[Bool, str]]:
-    # Of what is not known (NaN), no comparison holds: neither that it was bought, nor that it is not needed.
-    low = (case.column("need") < case.rules.least_need) & (case.column("item_orders") > 0.0)
-    yield (case.coach | case.automatic) & low, "bought lately; it is not needed again yet"
-
-
-def _price(case: Case) -> Iterator[tuple[Bool, str]]:
-    risen = case.column("price_change") > case.rules.most_price_rise
-    yield case.automatic & risen, "the price rose since it was last bought"
-
-
-def _spend(case: Case) -> Iterator[tuple[Bool, str]]:
-    if not case.automatic.any():
-        return
-    limit = _own_or(case.said[MAX_VALUE], case.rules.max_order_value)
-    quantity = case.column("quantity")
-    value = case.column("item_price") * np.where(np.isnan(quantity), 1.0, quantity)
-    yield case.automatic & (value > limit), f"above the limit of {limit:.2f} an order"
-    most, placed = _own_or(case.said[MAX_ORDERS], case.rules.max_orders_per_month), int(case.said[PLACED_30])
-    if placed >= most:
-        yield case.automatic, f"{placed} orders placed in 30 days; {most:.0f} are the limit"
-
-
-def _certainty(case: Case) -> Iterator[tuple[Bool, str]]:
-    if not case.automatic.any():
-        return
-    shadow = np.array([rung is Rung.SHADOW for rung in case.rungs])
-    yield shadow, "not certain enough yet for its category: it stays in shadow"
-    last = int(case.said[WRONG_AT])
-    if last and case.moment.at - last * MICROS < case.rules.quiet_days_after_wrong * DAY:
-        yield case.automatic, "an order the shop placed was wrong lately: trust has to be earned again"
-
-
-CHECKS: tuple[tuple[str, Check], ...] = (
-    ("modes", _allowed),
-    ("action", _ready),
-    ("consent", _consent),
-    ("marketing", _marketing),
-    ("complaint", _complaint),
-    ("stock", _stock),
-    ("satisfied", _satisfied),
-    ("price", _price),
-    ("spend_limit", _spend),
-    ("certainty", _certainty),
-    ("contact_cap", _contact_cap),
-    ("quiet", _quiet),
-)
+def _too_many(heard: Heard) -> str:
+    most = own_or(heard.said[MAX_ORDERS], heard.rules.max_orders_per_month)
+    return f"{heard.said[checks.PLACED_30]:.0f} orders placed in 30 days; {most:.0f} are the limit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,11 +138,7 @@ class Admission:
 
 def order_limit(rules: Guardrails, state: State) -> float:
     """Return the most an order placed for this customer may cost: their own limit, else the workspace's."""
-    return _own_or(float(state.head[0]["auto_max_value"]), rules.max_order_value)
-
-
-def _own_or(own: float, workspace: float) -> float:
-    return float(own) if math.isfinite(own) and own >= 0 else float(workspace)
+    return own_or(float(state.head[0]["auto_max_value"]), rules.max_order_value)
 
 
 def admit(
@@ -266,55 +160,67 @@ def admit(
     unready
         Actions (by index) that their own rule excludes here, with the reason.
     """
-    automatic, coach = candidates.mode == AUTOMATE, candidates.mode == COACH
-    rungs = _rungs(ladder, candidates, market, automatic)
-    contact = contacts(candidates, moment, rungs)
+    n = len(candidates)
+    rungs = _rungs(ladder, candidates, market)
+    notice, shadow = (_on(rungs, rung, n) for rung in (Rung.NOTICE, Rung.SHADOW))
+    contact = _contacts(candidates.mode, notice, moment.surface is Surface.OUTBOUND)
+    barred = _ANY if moment.modes is None else np.array([mode not in moment.modes for mode in MODES])
+    excluded = np.zeros(len(candidates.actions), np.bool_)
+    excluded[list(unready)] = True
+    case = Case(candidates.x, candidates.mode, candidates.action, candidates.item, barred, excluded, contact, shadow)
     channel, at_s = int(channel_of(moment.channel)), reading.seconds(moment.at)
-    reasons: dict[int, tuple[str, str]] = {}
+    why = np.zeros(n, np.int64)
+    refusals: dict[int, Refusal] = {}
     for state in states:
-        case = Case(
-            rules=rules, candidates=candidates, moment=moment, market=market, rungs=rungs, contact=contact,
-            automatic=automatic, coach=coach, unready=unready,
-            said=_said(state.head, state.contact_slots, at_s, channel),
-        )  # fmt: skip
-        for name, check in CHECKS:
-            for refused, reason in check(case):
-                for row in refused.nonzero()[0].tolist():
-                    if row > 0:
-                        reasons.setdefault(row, (name, reason))
-    rows = np.array([row for row in range(len(candidates)) if row not in reasons], dtype=np.intp)
+        said = said_by(state.head, state.contact_slots, at_s, channel)
+        found = refused(case, said, rules.limits, at_s, market.columns.available)
+        for row in np.flatnonzero(found * (why == checks.ADMITTED)).tolist():
+            why[row] = found[row]
+            heard = Heard(
+                rules=rules, moment=moment, said=said, mode=MODES[int(candidates.mode[row])],
+                unready=unready.get(int(candidates.action[row]), ""),
+            )  # fmt: skip
+            refusals[row] = _refusal(candidates, market, row, int(found[row]), heard)
     return Admission(
-        rows=rows,
+        rows=np.flatnonzero(why == checks.ADMITTED),
         rungs=rungs,
         contact=contact,
-        refusals=tuple(_refusal(candidates, market, row, *why) for row, why in sorted(reasons.items())),
+        refusals=tuple(refusals[row] for row in sorted(refusals)),
     )
 
 
-def contacts(candidates: Candidates, moment: Moment, rungs: Sequence[Rung | None]) -> Bool:
+def _on(rungs: Sequence[Rung | None], rung: Rung, n: int) -> Bool:
+    return np.array([one is rung for one in rungs]) if rung in rungs else np.zeros(n, np.bool_)
+
+
+@compiled
+def _contacts(mode: NDArray[np.int16], notice: Bool, outbound: bool) -> Bool:
     """Return (n,) whether a candidate is a contact: anything but hold on outbound, coaching or a notice anywhere."""
-    if moment.surface is Surface.OUTBOUND:
-        return np.asarray(candidates.mode != 0)
-    notice = np.array([rung is Rung.NOTICE for rung in rungs])
-    return np.asarray((candidates.mode == COACH) | notice)
+    out = np.empty(mode.size, np.bool_)
+    for row in range(mode.size):
+        out[row] = mode[row] != 0 if outbound else mode[row] == COACH or notice[row]
+    return out
 
 
-def _rungs(ladder: Ladder, candidates: Candidates, market: Market, automatic: Bool) -> list[Rung | None]:
+def _rungs(ladder: Ladder, candidates: Candidates, market: Market) -> list[Rung | None]:
     rungs: list[Rung | None] = [None] * len(candidates)
+    if AUTOMATE not in candidates.mode:
+        return rungs
     shelf = market.shelf
-    for row in automatic.nonzero()[0].tolist():
+    for row in np.flatnonzero(candidates.mode == AUTOMATE).tolist():
         certainty = float(candidates.x[row, VALUE_COLUMN["certainty"]])
         category = shelf.category_names[shelf.category[candidates.item[row]]]
         rungs[row] = ladder.rung(category, 0.0 if math.isnan(certainty) else certainty)
     return rungs
 
 
-def _refusal(candidates: Candidates, market: Market, row: int, guardrail: str, reason: str) -> Refusal:
+def _refusal(candidates: Candidates, market: Market, row: int, why: int, heard: Heard) -> Refusal:
     item = int(candidates.item[row])
+    guardrail, words = _WORDS[why]
     return Refusal(
         action_id=candidates.actions[int(candidates.action[row])],
-        mode=MODES[int(candidates.mode[row])],
+        mode=heard.mode,
         item_id=market.codes.item_ids[item] if item >= 0 else "",
         guardrail=guardrail,
-        reason=reason,
+        reason=words(heard),
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.chance import drawn
 from cxreco.compiled import compiled
 from cxreco.errors import BadSpec
 from cxreco.journey import MODE_CODE, MODES, Mode
@@ -131,6 +132,23 @@ def gap_weights(values: F64, gamma: float) -> F64:
     weights[top] = 0.0
     weights[top] = 1.0 - weights.sum()
     return weights
+
+
+@compiled
+def pick(by_mode: F64, action: F64, mode: I16, at_mode: float, at_action: float) -> int:
+    """Return the candidate drawn: a mode by its probability, then an action of it; -1 where none is possible.
+
+    Parameters
+    ----------
+    at_mode, at_action
+        Uniforms in [0, 1).
+    """
+    chosen = drawn(by_mode, at_mode)
+    within = np.zeros(action.size)
+    for row in range(action.size):
+        if mode[row] == chosen:
+            within[row] = action[row]
+    return drawn(within, at_action)
 
 
 def uniform(mode: I16) -> Distribution:

@@ -18,6 +18,7 @@ from scipy.special import expit
 
 from cxreco.journey import MODE_CODE, MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
+from cxreco.request.forests import Forests
 from cxreco.respond import kernels
 from cxreco.respond.design import WIDTH, pooled, signals
 from cxreco.respond.head import Head, logit_of
@@ -114,6 +115,7 @@ class ValueModel:
     worth: Worth
     rates: Mapping[str, float]
     packed: kernels.Packed = field(init=False, repr=False, compare=False)
+    trees: Forests = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         worth = self.worth
@@ -130,6 +132,7 @@ class ValueModel:
             on_a_page=ON_A_PAGE,
         )  # fmt: skip
         object.__setattr__(self, "packed", packed)
+        object.__setattr__(self, "trees", Forests(parts=[self.heads[name].trees for name in HEADS]))
 
     def values(self, candidates: Candidates, contact: NDArray[np.bool_]) -> Values:
         """Return the money of each candidate: `values_of` for one moment, compiled (a test holds the two together).
@@ -142,11 +145,7 @@ class ValueModel:
             (n,) whether offering it is a contact, which may annoy.
         """
         hold = np.zeros(len(candidates), dtype=np.int64)
-        trees = np.zeros((len(HEADS), 1))
-        for row, name in enumerate(HEADS):
-            grown = self.heads[name].trees
-            if grown is not None:
-                trees[row] = grown.score(candidates.x[:1])
+        trees = self.trees.scores(candidates.x[0])[:, None]
         moment = hold[:1], hold
         money, parts = kernels.money(candidates.x, candidates.mode, contact, hold, moment, trees, self.packed)
         return Values(money=money, over_hold=money - money[0], parts=dict(zip(kernels.PARTS, parts, strict=True)))

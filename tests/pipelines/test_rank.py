@@ -19,6 +19,7 @@ from cxreco.pipelines.workspace import opened
 from cxreco.recognise.replay import latest_states
 from cxreco.recognise.undated import PLACE
 from cxreco.repeat.log import market_at
+from cxreco.request.context import best
 from cxreco.request.propose import context_of
 
 QUIET = Console(quiet=True)
@@ -65,9 +66,9 @@ def test_the_order_is_that_of_serving(shop: Settings, tmp_path: Path) -> None:
         log = gathered(workspace, lambda _: None)
         market = market_at(log, log.now)
         state = latest_states(log.ticks)[log.customers.index(known)]
-        context = context_of(models, state, Moment(customer_id=known, at=log.now), market)
-        best = context.best(context.buyable, 5)
-    assert found == [log.codes.item_ids[code] for code in context.codes[best].tolist()]
+        sight = context_of(models, state, Moment(customer_id=known, at=log.now), market).sight
+        first = best(sight, sight.buyable, 5)
+    assert found == [log.codes.item_ids[code] for code in sight.codes[first].tolist()]
 
 
 def test_more_items_than_the_recalls_name_come_from_what_is_popular(shop: Settings) -> None:

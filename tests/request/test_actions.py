@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cxreco.errors import BadSpec
-from cxreco.journey import HOUR, MODES, Mode, Moment, Surface
+from cxreco.journey import DAY, HOUR, MODES, Mode, Moment, Surface
 from cxreco.request.actions import RECIPES, Actions
+from cxreco.request.readings import readings
 
 SPEC = Path(__file__).resolve().parents[2] / "models" / "actions.toml"
 
@@ -58,21 +61,38 @@ def test_two_actions_may_share_a_recipe_but_not_a_name() -> None:
 
 def test_who_does_not_qualify_is_told_why() -> None:
     gold = actions(eligible={"min_orders": 2, "max_complaints_open": 0, "attributes": {"tier": ["gold", "silver"]}})
+    rule = gold.actions[0].eligibility
     known = {"orders": 3.0, "complaints_open": 0.0}
-    assert gold.refusal(1, known, {"tier": "gold"}) == ""
-    assert "orders" in gold.refusal(1, known | {"orders": 1.0}, {"tier": "gold"})
-    assert "orders" in gold.refusal(1, known | {"orders": float("nan")}, {"tier": "gold"})
-    assert "complaints_open" in gold.refusal(1, known | {"complaints_open": 1.0}, {"tier": "gold"})
-    assert "tier" in gold.refusal(1, known, {})
-    assert gold.refusal(0, {}, {}) == ""
+    assert rule.refusal(known, {"tier": "gold"}) == ""
+    assert "orders" in rule.refusal(known | {"orders": 1.0}, {"tier": "gold"})
+    assert "orders" in rule.refusal(known | {"orders": float("nan")}, {"tier": "gold"})
+    assert "complaints_open" in rule.refusal(known | {"complaints_open": 1.0}, {"tier": "gold"})
+    assert "tier" in rule.refusal(known, {})
+
+
+@given(
+    bounds=st.dictionaries(
+        st.sampled_from(["min_orders", "max_orders", "min_spend_30", "max_days_since_order", "min_nps"]),
+        st.integers(0, 12).map(float),
+        max_size=3,
+    ),
+    tier=st.none() | st.sampled_from(["gold", "tin"]),
+    customer=st.integers(0, 130),
+)
+def test_the_actions_refused_are_those_whose_rule_refuses(habits, bounds, tier, customer) -> None:
+    eligible = {**bounds, **({} if tier is None else {"attributes": {"tier": [tier]}})}
+    one, state = actions(eligible=eligible), habits.shop.state(customer, 200.0)
+    moment = Moment(customer_id=str(customer), at=200 * DAY, attributes={"tier": "gold"})
+    reason = one.actions[0].eligibility.refusal(readings(state, moment.at), moment.attributes)
+    assert one.refusals(state, moment) == ({1: reason} if reason else {})
 
 
 def test_an_action_fits_its_surfaces_and_the_modes_allowed() -> None:
     read = actions(surfaces=["home"])
-    assert len(read.fitting(Moment(customer_id="c", at=0))) == 1
-    assert read.fitting(Moment(customer_id="c", at=0, surface=Surface.CART)) == ()
-    assert read.fitting(Moment(customer_id="c", at=0, modes=frozenset({Mode.COACH}))) == ()
-    assert actions(enabled=False).fitting(Moment(customer_id="c", at=0)) == ()
+    assert read.fitting(Moment(customer_id="c", at=0)).action.tolist() == [1]
+    assert not read.fitting(Moment(customer_id="c", at=0, surface=Surface.CART)).action.size
+    assert not read.fitting(Moment(customer_id="c", at=0, modes=frozenset({Mode.COACH}))).action.size
+    assert not actions(enabled=False).fitting(Moment(customer_id="c", at=0)).action.size
 
 
 def test_an_offer_ends() -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from cxreco.errors import BadInput, BadSpec
 from cxreco.request.forest import BLOCK, FEW, BoosterScorer, Forest, verified
+from cxreco.request.forests import Forests
 
 SPECIAL = np.array([np.nan, 0.0, -0.0, np.inf, -np.inf, 1e-35, -1e-36, 1.0000000180025095e-35, 1e300, -1e300])
 
@@ -54,6 +55,24 @@ def test_scores_equal_lightgbm_to_the_bit(seed, leaves, rounds, missing, zero_as
     near = np.concatenate([SPECIAL, limits, np.nextafter(limits, -np.inf), np.nextafter(limits, np.inf)])
     rows = np.where(rng.random((size, 5)) < 0.6, rng.choice(near, (size, 5)), rng.normal(size=(size, 5)))
     assert same_bits(forest, booster, rows)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), leaves=st.lists(st.sampled_from([None, 1, 4, 31, 40, 64, 70]), max_size=5))
+def test_forests_asked_together_say_what_each_says_alone(seed, leaves):
+    x, y = table(seed)
+    parts = [None if n is None else Forest.from_text(grown(x, y, n)) for n in leaves]
+    rows = np.vstack([x[:6], np.resize(SPECIAL, (2, x.shape[1]))])
+    for row in rows:
+        alone = [0.0 if part is None else float(part.score(row[None, :])[0]) for part in parts]
+        assert Forests(parts=parts).scores(row).tolist() == alone
+
+
+def grown(x, y, leaves):
+    """Return a small model as text; of one leaf, it is constant."""
+    if leaves == 1:
+        return trained(x, np.full(y.size, 2.0), 2).model_to_string()
+    return trained(x, y, 5, num_leaves=leaves).model_to_string()
 
 
 def forest_thresholds(booster):

@@ -145,8 +145,8 @@ def test_an_order_says_how_far_it_is_trusted_and_a_notice_is_a_contact(corner, a
 
 def test_what_is_not_available_is_not_offered(corner, admitted, now):
     found, _ = admitted(Moment(customer_id="0", at=now), corner.state(0))
-    moment, shelf = Moment(customer_id="0", at=now), corner.market.shelf
-    market = replace(corner.market, shelf=replace(shelf, available=np.zeros_like(shelf.available)))
+    moment, columns = Moment(customer_id="0", at=now), corner.market.columns
+    market = replace(corner.market, columns=columns._replace(available=np.zeros_like(columns.available)))
     states = (corner.state(0),)
     admission = admit(Guardrails(), PLAIN, found, moment=moment, states=states, market=market, unready={})
     assert (found.item[admission.rows] < 0).all()

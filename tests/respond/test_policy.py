@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from cxreco.errors import BadSpec
 from cxreco.journey import MODE_CODE, MODES, Mode
-from cxreco.respond.policy import AUTOMATE, Policy, certain, gap_weights, uniform
+from cxreco.respond.policy import AUTOMATE, Policy, certain, gap_weights, pick, uniform
 
 VALUES = hnp.arrays(np.float64, st.integers(1, 12), elements=st.floats(-50, 50))
 EVERY = [
@@ -37,6 +37,24 @@ def test_is_a_distribution_that_factors(answer, values, seed):
     for code in np.unique(mode):
         if got.mode[code] > 0:
             assert got.action[mode == code].sum() == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("answer", [f for _, f in EVERY], ids=[name for name, _ in EVERY])
+@given(values=VALUES, seed=st.integers(0, 100), n=st.integers(60, 90))
+def test_the_share_of_draws_is_the_probability(answer, values, seed, n):
+    mode = modes_for(values, seed)
+    got = answer(values, mode)
+    at = (np.arange(n) + 0.5) / n
+    drawn = [pick(got.mode, got.action, mode, a, b) for a in at for b in at[seed % 3 :: 3]]
+    share = np.bincount(drawn, minlength=values.size) / len(drawn)
+    # A grid point more or less at each of two edges, of the mode and of the action.
+    assert np.abs(share - got.joint).max() <= 2.0 / n + 6.0 / n
+    assert not share[got.joint == 0.0].any()
+
+
+def test_nothing_is_drawn_where_nothing_is_possible():
+    nothing = np.zeros(3)
+    assert pick(np.zeros(5), nothing, np.zeros(3, dtype=np.int16), 0.5, 0.5) == -1
 
 
 @given(values=VALUES, seed=st.integers(0, 100))
