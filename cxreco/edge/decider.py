@@ -191,7 +191,7 @@ class Decider:
         return decide(
             playbook,
             moment=moment,
-            state=self._engine.states.rebuilt(known.group, moment.at).state if past else latest,
+            state=self._engine.states.as_of(known, moment.at) if past else latest,
             latest=latest,
             market=market,
             decision_id=around.decision_id,

@@ -1,16 +1,34 @@
 """Group commit: one thread takes all that waits, has it committed in one go, and only then says so."""
 
+import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from cxreco.edge.store import StoreUnavailable
 
 C = TypeVar("C")
 GROUP = 5_000
+# What an event loop hands over waits for the loop's other callers, but never for longer than this.
+HELD_S = 0.004
+
+
+class Promise(Future[Any]):
+    """A future of a write; who blocks on it has the write handed over at once."""
+
+    def __init__(self, hand_over: Callable[[], None]) -> None:
+        super().__init__()
+        self._hand_over = hand_over
+
+    def result(self, timeout: float | None = None) -> Any:  # noqa: ANN401 (as declared above)
+        """See `Future.result`."""
+        if not self.done():
+            self._hand_over()
+        return super().result(timeout)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +45,7 @@ class Job(Generic[C]):
 
     work: Callable[[C], object]
     rows: int
-    done: Future[Any] = field(default_factory=Future)
+    done: Promise
 
 
 class GroupCommit(Generic[C]):
@@ -54,6 +72,8 @@ class GroupCommit(Generic[C]):
         self._commit = commit
         self._begin = begin
         self._queue: queue.SimpleQueue[Job[C] | None] = queue.SimpleQueue()
+        self._held: list[Job[C]] = []
+        self._held_at = 0.0
         self._waiting = 0
         self._lock = threading.Lock()
         self._closed = False
@@ -61,15 +81,41 @@ class GroupCommit(Generic[C]):
         self._thread.start()
 
     def submit(self, work: Callable[[C], object], rows: int = 1) -> Future[Any]:
-        """Queue a write; its future is done once the write is committed. A future that is cancelled is not written."""
-        job = Job(work, rows)
+        """Queue a write; its future is done once the write is committed. A future that is cancelled is not written.
+
+        Called from an event loop, the write is handed over with those of all callers that the loop has ready now: the
+        thread is woken once for them, not in between.
+        """
+        job = Job(work, rows, Promise(self._hand_over))
+        loop = asyncio._get_running_loop()
         with self._lock:
             if self._closed:
                 job.done.set_exception(StoreUnavailable("the store is closed"))
                 return job.done
             self._waiting += rows
-            self._queue.put(job)
+            if loop is None:
+                self._queue.put(job)
+            else:
+                self._hold(job, loop)
         return job.done
+
+    def _hold(self, job: Job[C], loop: asyncio.AbstractEventLoop) -> None:
+        now = time.monotonic()
+        self._held.append(job)
+        if len(self._held) == 1:
+            self._held_at = now
+            loop.call_soon(self._hand_over)
+        elif now - self._held_at > HELD_S:
+            self._release()
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for job in held:
+            self._queue.put(job)
 
     @property
     def waiting(self) -> int:
@@ -82,6 +128,7 @@ class GroupCommit(Generic[C]):
             if self._closed:
                 return
             self._closed = True
+            self._release()
             self._queue.put(None)
         self._thread.join()
 

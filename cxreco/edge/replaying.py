@@ -56,12 +56,13 @@ def replayed(store: Store, settings: Settings, row: Row) -> Replayed:
     market = Markets(shop, Populations(settings.home / "populations")).of(moment.at, population)
     states = States(store, shop, bound=1)
     group = group_at(store.aliases(), record["canonical"], record["arrival_cut"])
-    latest = states.rebuilt(group).state
+    known = states.rebuilt(group)
+    latest = known.state
     past = moment.at < int(latest.head[0]["last_at"])
     decided = decide(
         load_playbook(settings.home, record["policy"]["version"]),
         moment=moment,
-        state=states.rebuilt(group, moment.at).state if past else latest,
+        state=states.as_of(known, moment.at) if past else latest,
         latest=latest,
         market=market,
         decision_id=record["decision_id"],

@@ -23,6 +23,11 @@ SELECT name, joined, (SELECT MIN(seq) FROM log WHERE customer_id = name),
     (SELECT MAX(seq) FROM log WHERE customer_id = name)
 FROM names
 """
+# The same of those who go by one name, as most do; whether this one does is seen at the same moment.
+ALONE = """
+SELECT (SELECT MIN(seq) FROM log WHERE customer_id = ?1), (SELECT MAX(seq) FROM log WHERE customer_id = ?1),
+    EXISTS (SELECT 1 FROM aliases WHERE anonymous_id = ?1) OR EXISTS (SELECT 1 FROM aliases WHERE customer_id = ?1)
+"""
 COLUMNS = "seq, uid, kind, customer_id, at, body, blob"
 
 
@@ -95,6 +100,9 @@ class SqliteStore:
     def group(self, customer_id: str) -> Group:
         """See `Store.group`."""
         with self._reading() as reader:
+            first, last, joined_by = reader.execute(ALONE, (customer_id,)).fetchone()
+            if not joined_by:
+                return Group(customer_id, {}, last or 0, first or 0)
             found = reader.execute(GROUP, (customer_id,)).fetchall()
         joined = {str(name): int(seq) for name, seq, _, _ in found if seq}
         there = [(int(first), int(last)) for _, _, first, last in found if last is not None]

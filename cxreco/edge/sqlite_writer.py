@@ -41,10 +41,10 @@ def place(connection: sqlite3.Connection, placing: Placing) -> Placed:
         ).fetchone()
         if earlier is not None:
             return Placed(0, (earlier[0], earlier[1]))
-    there = connection.execute("SELECT seq FROM log WHERE uid = ?", (placing.entry.uid,)).fetchone()
-    if there is not None:
-        return Placed(there[0], None)
     if placing.upon is not None:
+        there = _seq_of(connection, placing.entry.uid)
+        if there:
+            return Placed(there, None)
         position = connection.execute(
             f"SELECT MAX(seq) FROM log WHERE customer_id IN ({NAMES})",
             (placing.customer_id,),
@@ -52,10 +52,18 @@ def place(connection: sqlite3.Connection, placing: Placing) -> Placed:
         if (position or 0) != placing.upon:
             return Placed(0, None)
     cursor = connection.execute(INSERT, _columns(placing.entry))
+    if cursor.rowcount == 0:
+        return Placed(_seq_of(connection, placing.entry.uid), None)
     if placing.request_id:
         decision_id = placing.entry.uid.removeprefix("d:")
         connection.execute("INSERT INTO requests VALUES (?, ?, ?)", (placing.request_id, placing.digest, decision_id))
     return Placed(cursor.lastrowid or 0, None)
+
+
+def _seq_of(connection: sqlite3.Connection, uid: str) -> int:
+    """Return where a row is; 0 where it is not."""
+    row = connection.execute("SELECT seq FROM log WHERE uid = ?", (uid,)).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def put_items(connection: sqlite3.Connection, rows: Sequence[ItemRow]) -> Appended:

@@ -13,11 +13,13 @@ from cxreco.edge.log_reading import Record, Ticker, Ticks
 from cxreco.edge.shop import Shop
 from cxreco.edge.store import Group, Store, StoreUnavailable
 from cxreco.errors import BadInput, StalePlaybook
-from cxreco.recognise.replay import sort_ticks
+from cxreco.recognise.replay import empty_ticks, sort_ticks
 from cxreco.recognise.state import State
 
 # Rows of a log that are cheaper to fold again than to look up elsewhere.
 WORTH_KEEPING = 16
+# Ticks kept of all customers together, about 70 MiB: what arrives late is put in its place without reading the log.
+TICKS_KEPT = 1_000_000
 
 
 class StateCache(Protocol):
@@ -49,6 +51,8 @@ class Known:
         Codes of all items that were folded; kept where states are shared.
     unshared
         Rows that were folded since other processes were last told.
+    ticks
+        What was folded, in parts, in order of arrival; None where it is not at hand.
     """
 
     group: Group
@@ -56,6 +60,21 @@ class Known:
     origins: dict[str, str] = field(default_factory=dict)
     items: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     unshared: int = 0
+    ticks: list[Ticks] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of ticks at hand."""
+        return sum(part.size for part in self.ticks or ())
+
+    def folded(self, at: int | None = None) -> State | None:
+        """Return a new state of what happened, by `at` where that is given; None where the ticks are not at hand."""
+        if self.ticks is None:
+            return None
+        self.ticks = [sort_ticks(np.concatenate([empty_ticks(), *self.ticks]))]
+        state, ticks = State.empty(), self.ticks[0]
+        state.fold(ticks if at is None else ticks[: np.searchsorted(ticks["at"], at, side="right")])
+        return state
 
 
 class States:
@@ -84,6 +103,8 @@ class States:
         self._ticker = Ticker(store, shop)
         self._bound = bound
         self._kept: OrderedDict[str, Known] = OrderedDict()
+        self._with_ticks: OrderedDict[str, None] = OrderedDict()
+        self._size = 0
         self._generation = shop.generation
         self._shared = shared
         self._counted = counted or (lambda found: None)
@@ -95,24 +116,28 @@ class States:
         """Return the customer's state as of everything the log holds of them."""
         if self._generation != self._shop.generation:
             self._kept.clear()
+            self._with_ticks.clear()
+            self._size = 0
             self._generation = self._shop.generation
         group = self._store.group(customer_id)
-        known = self._kept.get(group.customer_id) or self._found(group)
+        known = self._taken(group.customer_id) or self._found(group)
         if known is None or not self._bring_up(known, group):
             known = self.rebuilt(group)
         self._share(known)
-        self._kept[group.customer_id] = known
-        self._kept.move_to_end(group.customer_id)
-        if len(self._kept) > self._bound:
-            self._kept.popitem(last=False)
+        self._keep(known)
         return known
 
-    def rebuilt(self, group: Group, at: int | None = None) -> Known:
-        """Fold the customer's log up to `group.position`, only what happened by `at` where that is given."""
-        known = Known(group=group, state=State.empty())
-        ticks = sort_ticks(self._read(known, after_seq=0))
-        known.state.fold(ticks if at is None else ticks[ticks["at"] <= at])
+    def rebuilt(self, group: Group) -> Known:
+        """Fold the customer's log up to `group.position`."""
+        known = Known(group=group, state=State.empty(), ticks=[])
+        self._read(known, after_seq=0)
+        known.state = known.folded() or known.state
         return known
+
+    def as_of(self, known: Known, at: int) -> State:
+        """Return the customer's state of what had happened by `at`, of all that has arrived."""
+        state = known.folded(at) or self.rebuilt(known.group).folded(at)
+        return State.empty() if state is None else state
 
     def note(self, record: Record) -> None:
         """Remember a decision that was just made here: the next look at its customer need not read it."""
@@ -126,13 +151,35 @@ class States:
         StoreUnavailable
             If the shared ones cannot be reached: then nothing may be said to be erased.
         """
-        self._kept.pop(customer_id, None)
+        self._taken(customer_id)
         if self._shared is not None:
             self._shared.forget(customer_id)
+
+    def _taken(self, customer_id: str) -> Known | None:
+        known = self._kept.pop(customer_id, None)
+        self._with_ticks.pop(customer_id, None)
+        self._size -= 0 if known is None else known.size
+        return known
+
+    def _keep(self, known: Known) -> None:
+        name = known.group.customer_id
+        self._kept[name] = known
+        if known.ticks is not None:
+            self._with_ticks[name] = None
+            self._size += known.size
+        if len(self._kept) > self._bound:
+            self._taken(next(iter(self._kept)))
+        # Of those not asked for the longest the ticks go first: the log has them.
+        while self._size > TICKS_KEPT:
+            other = self._kept[self._with_ticks.popitem(last=False)[0]]
+            self._size -= other.size
+            other.ticks = None
 
     def _read(self, known: Known, after_seq: int) -> Ticks:
         rows = self._store.customer_log(known.group, after_seq, known.group.position)
         ticks = self._ticker.ticks(rows, 0, known.origins)
+        if known.ticks is not None:
+            known.ticks.append(ticks)
         if self._shared is not None and rows:
             known.unshared += len(rows)
             known.items = np.union1d(known.items, ticks["item"][ticks["item"] >= 0]).astype(np.int32)
@@ -147,8 +194,10 @@ class States:
             return False
         known.group = group
         ticks = self._read(known, before.position)
-        if ticks.size and int(np.min(ticks["at"])) < int(known.state.head[0]["last_at"]):
-            return False
+        if ticks.size and int(ticks["at"].min()) < int(known.state.head[0]["last_at"]):
+            state = known.folded()
+            known.state = state or known.state
+            return state is not None
         known.state.fold(sort_ticks(ticks))
         return True
 

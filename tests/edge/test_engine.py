@@ -15,7 +15,7 @@ from cxreco.edge.decider import Ask
 from cxreco.edge.engine import Engine
 from cxreco.edge.records import moment_of
 from cxreco.edge.steps import Steps
-from cxreco.edge.store import Placed, Placing, StoreUnavailable
+from cxreco.edge.store import Group, Placed, Placing, Row, StoreUnavailable
 from cxreco.errors import Conflict, NotFound
 from cxreco.journey import DAY, Arm, Mode, Moment, Surface
 from cxreco.recognise.contract import write_time
@@ -185,6 +185,43 @@ def test_served_states_are_replayed_states(shop: Engine) -> None:
         assert known.state.equals(shop.states.rebuilt(known.group).state)
 
 
+def test_what_arrives_late_is_put_in_its_place_without_reading_the_log(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.ingest([said("product_viewed", "ann", NOW - n * DAY, n, item_id="tea") for n in range(20)])
+    shop.states.of("ann")
+    read: list[int] = []
+    customer_log = shop.store.customer_log
+
+    def reading(group: Group, after_seq: int = 0, upto_seq: int | None = None) -> list[Row]:
+        rows = customer_log(group, after_seq, upto_seq)
+        read.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(shop.store, "customer_log", reading)
+    for n in range(3):
+        shop.ingest([said("product_viewed", "ann", NOW - 9 * DAY, 100 + n, item_id="bread")])
+        late = shop.states.of("ann")
+        past = shop.states.as_of(late, NOW - 5 * DAY)
+    assert read == [1, 1, 1]
+    monkeypatch.undo()
+    fresh = shop.states.rebuilt(late.group)
+    assert late.state.equals(fresh.state)
+    assert past.equals(shop.states.as_of(fresh, NOW - 5 * DAY))
+
+
+def test_ticks_are_dropped_before_states_and_read_again(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cxreco.edge.states.TICKS_KEPT", 10)
+    for n, who in enumerate(["new-1", "new-2", "new-3"]):
+        shop.ingest([said("product_viewed", who, NOW - k * DAY, 10 * n + k, item_id="tea") for k in range(6)])
+        shop.states.of(who)
+    assert [shop.states.of(who).ticks is None for who in ("new-3", "new-2", "new-1")] == [False, True, True]
+    shop.ingest([said("product_viewed", "new-1", NOW - 9 * DAY, 100, item_id="bread")])
+    known = shop.states.of("new-1")
+    assert known.size == 7
+    assert known.state.equals(shop.states.rebuilt(known.group).state)
+
+
 def test_the_same_request_gets_the_same_answer_and_another_body_a_conflict(shop: Engine) -> None:
     once = shop.decide(moment(), "r")
     assert shop.decide(moment(), "r")["decision_id"] == once["decision_id"]
@@ -274,3 +311,9 @@ def test_statistics_fall_due_with_a_new_day_and_not_with_an_old_one(make_engine:
     engine.publish(today + 400 * DAY)
     engine.decide(moment(at=NOW + DAY))
     assert engine.markets.at(NOW + DAY)[1].startswith(f"{today}-")
+
+
+def test_a_market_is_built_once_even_of_nothing(make_engine: Make) -> None:
+    engine = make_engine()
+    market, _ = engine.markets.at(NOW)
+    assert len(market) == 0 and engine.markets.at(NOW)[0] is market

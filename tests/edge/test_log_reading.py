@@ -80,7 +80,8 @@ def test_bulk_replay_gives_the_states_that_served(
             record = made[-1]
             group = engine.store.group(record["customer_id"])
             # The decision itself arrived after its cut.
-            served.append(engine.states.rebuilt(group._replace(position=record["arrival_cut"]), record["moment"]["at"]))
+            known = engine.states.rebuilt(group._replace(position=record["arrival_cut"]))
+            served.append(engine.states.as_of(known, record["moment"]["at"]))
         if n % 9 == 0:
             reader.read()
     log = reader.read()
@@ -93,7 +94,7 @@ def test_bulk_replay_gives_the_states_that_served(
     at = np.array([record["moment"]["at"] for record in records], dtype=np.int64)
     cut = np.array([record["arrival_cut"] for record in records], dtype=np.int64)
     for index, state in replay(sort_ticks(log.ticks), moments_of(codes, at, cut)):
-        assert state.copy().equals(served[index].state), (records[index], index)
+        assert state.copy().equals(served[index]), (records[index], index)
 
 
 def test_an_identified_customer_is_one_person_in_the_statistics(make_engine: Callable[..., Engine]) -> None:
