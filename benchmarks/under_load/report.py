@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -61,6 +62,8 @@ def goals(found: Mapping[str, Any]) -> list[Goal]:
     soak = _at(found, "soak")
     if soak:
         add("soak: errors", soak["errors"], 0, above=False)
+        slices = soak["decide_p99_ms"]
+        add("soak: p99 of the slowest slice over the median one", max(slices) / median(slices), 5, above=False)
         add("soak: MiB grown from the second quarter to the last", soak["grown_mib"], soak["allowed_mib"], above=False)
     return made
 
@@ -97,6 +100,8 @@ def show(found: Mapping[str, Any], console: Console) -> None:
                 f"{load['cpu_ms']:.2f}",
             )
     console.print(http)
+    if _at(found, "bare", "8", "client") == "asyncio":
+        console.print("[bold red]the client was the slow one: it gives out below the bare handler; install wrk[/]")
     table = Table("target", "measured", "bound", "", title="targets", title_justify="left")
     for goal in goals(found):
         bound = f"{'at least' if goal.above else 'at most'} {goal.bound:,.3g}"

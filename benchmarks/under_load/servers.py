@@ -124,7 +124,11 @@ def cpu_s(pid: int) -> float:
 def cxreco(home: Path, port: int) -> tuple[list[str], dict[str, str]]:
     """Return the command and the environment of a cxreco server: one worker, durable, no arm but the champion."""
     command = [sys.executable, "-m", "cxreco.cli", "--home", str(home), "serve", "--port", str(port)]
-    return command, {"CXRECO_ARMS": "champion=100", "CXRECO_LOG_LEVEL": "warning", "CXRECO_SALT": "benchmark"}
+    # Bytecode is kept from one start to the next, as on any machine where nobody has said otherwise.
+    return command, {
+        "CXRECO_ARMS": "champion=100", "CXRECO_LOG_LEVEL": "warning", "CXRECO_SALT": "benchmark",
+        "PYTHONDONTWRITEBYTECODE": "",
+    }  # fmt: skip
 
 
 def bare(reply: Path, port: int) -> tuple[list[str], dict[str, str]]:

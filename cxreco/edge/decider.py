@@ -122,6 +122,8 @@ class Decider:
         """Decide for nobody and for those heard of last, so that no customer waits for compilation or loading."""
         engine, at = self._engine, self._engine.clock()
         market, _ = engine.markets.at(at)
+        # Only some reasons name a day, so that the moments below need not.
+        playbook.request.need.median(np.full((1, playbook.request.need.days.size - 1), np.nan))
         known = [State.empty(), *(engine.states.of(name).state for name in self._heard_of_last())]
         item_id = market.codes.item_ids[int(market.top[0])] if market.top.size else ""
         asked: Mapping[Surface, Any] = {

@@ -44,7 +44,10 @@ class Shop:
     @classmethod
     def opened(cls, store: Store, margin_share: float) -> Self:
         """Return the shop as the store has it now."""
-        store.assign_codes([(CATEGORY, ""), (BRAND, "")]).result()
+        first = [(CATEGORY, ""), (BRAND, "")]
+        # Who only reads waits for nobody, and nobody for them.
+        if not {(kind, name) for kind, name, code in store.codes() if code == 0}.issuperset(first):
+            store.assign_codes(first).result()
         shop = cls(store, margin_share)
         shop.refresh()
         return shop

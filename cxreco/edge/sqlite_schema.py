@@ -27,9 +27,11 @@ def migrate(connection: sqlite3.Connection) -> None:
     StalePlaybook
         If a newer version of the package wrote it.
     """
+    known = migrations.scripts("sqlite")
+    if int(connection.execute("PRAGMA user_version").fetchone()[0]) == len(known):
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        known = migrations.scripts("sqlite")
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         for script in migrations.due(version, known):
             # `executescript` would commit first.

@@ -18,8 +18,8 @@ from cxreco.recognise.state import State
 
 # Rows of a log that are cheaper to fold again than to look up elsewhere.
 WORTH_KEEPING = 16
-# Ticks kept of all customers together, about 70 MiB: what arrives late is put in its place without reading the log.
-TICKS_KEPT = 1_000_000
+# Ticks kept a customer, on average: what arrives late is put in its place without reading the log.
+TICKS_EACH = 15
 
 
 class StateCache(Protocol):
@@ -88,6 +88,11 @@ class States:
         Where processes leave states for each other.
     counted
         Told what became of each look there: `hit`, `miss`, `stale` or `lost`.
+
+    Attributes
+    ----------
+    most_ticks
+        Kept of all customers together, 72 bytes each.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class States:
         self._kept: OrderedDict[str, Known] = OrderedDict()
         self._with_ticks: OrderedDict[str, None] = OrderedDict()
         self._size = 0
+        self.most_ticks = TICKS_EACH * bound
         self._generation = shop.generation
         self._shared = shared
         self._counted = counted or (lambda found: None)
@@ -170,7 +176,7 @@ class States:
         if len(self._kept) > self._bound:
             self._taken(next(iter(self._kept)))
         # Of those not asked for the longest the ticks go first: the log has them.
-        while self._size > TICKS_KEPT:
+        while self._size > self.most_ticks:
             other = self._kept[self._with_ticks.popitem(last=False)[0]]
             self._size -= other.size
             other.ticks = None

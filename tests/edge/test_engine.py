@@ -211,7 +211,7 @@ def test_what_arrives_late_is_put_in_its_place_without_reading_the_log(
 
 
 def test_ticks_are_dropped_before_states_and_read_again(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cxreco.edge.states.TICKS_KEPT", 10)
+    monkeypatch.setattr(shop.states, "most_ticks", 10)
     for n, who in enumerate(["new-1", "new-2", "new-3"]):
         shop.ingest([said("product_viewed", who, NOW - k * DAY, 10 * n + k, item_id="tea") for k in range(6)])
         shop.states.of(who)
