@@ -1,7 +1,9 @@
 """Kill: a server under load, killed at random moments, again and again; what it acknowledged is looked for in the log.
 
-Each round starts a real server on loopback, sends it events and decisions over a few connections, ends it with SIGKILL
-and reads the log. Acknowledged rows must be there, once; rows that were under way may be there, once.
+A simulated shop has a champion that learned from its log. Each round starts a real server on loopback, lets the shop's
+life go on over a few connections (what its customers do, and the moments they offer), ends the server with SIGKILL and
+reads the log. What was acknowledged must be there, once, whole and as it was acknowledged; what was under way may be
+there, whole, and is sent again in the next round. Some decisions are decided again from their records, bit for bit.
 """
 
 import argparse
@@ -12,31 +14,32 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
-import orjson
 import psycopg
+import redis
+from killed.shop import Call, Grown, Life, grown, settle
+from killed.streams import Stream
+from killed.tally import Tally
 
-from cxreco.edge.clock import now
-from cxreco.edge.engine import Engine
-from cxreco.edge.records import REPLY
+from cxreco.edge.log_reading import record_of
+from cxreco.edge.replaying import replayed
 from cxreco.edge.settings import Settings
-from cxreco.edge.store import Store
+from cxreco.edge.store import Row, Store
 from cxreco.edge.stores import open_store
-from cxreco.journey import Moment
 
 START_S = 90.0
-BATCH = 7
 STREAMS = 3
+# Decisions of each round that are decided again.
+REPLAYS = 10
 POSTGRES_URL = "postgresql://postgres@127.0.0.1:5432/test"
+REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
 def free_port() -> int:
@@ -47,131 +50,43 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """Serve a workspace in a process of its own until the block ends, or somebody ends it."""
+def servers(*places: Settings, ready: str = "/readyz") -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Serve workspaces, each in a process of its own, from when all are ready until the block ends.
+
+    What a server that was killed had started ends then too.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CXRECO_")}
     command = [sys.executable, "-c", "from cxreco.serve import load_settings, run; run(load_settings())"]
-    process = subprocess.Popen(command, env=environment | settings.variables(), cwd=settings.home)
+    started = [
+        subprocess.Popen(command, env=environment | settings.variables(), cwd=settings.home, start_new_session=True)
+        for settings in places
+    ]
     try:
         until = time.monotonic() + START_S
-        while True:
-            try:
-                httpx.get(f"http://127.0.0.1:{settings.port}/healthz", timeout=1.0)
-                break
-            except httpx.TransportError:
+        for settings, process in zip(places, started, strict=True):
+            while not _answers(f"http://127.0.0.1:{settings.port}{ready}"):
                 if process.poll() is not None or time.monotonic() > until:
-                    raise RuntimeError(f"the server did not start: exit code {process.poll()}") from None
+                    raise RuntimeError(f"a server did not become ready: exit code {process.poll()}")
                 time.sleep(0.05)
-        yield process
+        yield started
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+        for process in started:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
-def rehearse() -> None:
-    """Do here once what servers will do, so that no round is spent waiting for compilation."""
-    with tempfile.TemporaryDirectory() as home:
-        settings = Settings(home=Path(home), durability="relaxed", decide_deadline_ms=600_000)
-        store = open_store(settings)
-        try:
-            engine = Engine(store, settings, clock=now)
-            engine.ingest([_row("rehearsal", "ann", "tea")])
-            engine.publish(now())
-            engine.decide(Moment(customer_id="ann", at=now()))
-        finally:
-            store.close()
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1.0).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
-def _row(event_id: str, customer_id: str, item_id: str) -> dict[str, str]:
-    at = "2026-02-01T10:00:00+00:00"
-    row = {"event_id": event_id, "type": "product_viewed", "customer_id": customer_id}
-    return {**row, "occurred_at": at, "item_id": item_id}
-
-
-class Stream:
-    """One client that sends events and decisions and writes down what was acknowledged, until the line breaks.
-
-    Attributes
-    ----------
-    events
-        Ids of the events that were acknowledged.
-    decisions
-        Answers by request id.
-    wrong
-        Answers that no running server may give.
-    """
-
-    def __init__(self, name: str, port: int) -> None:
-        self.name = name
-        self.events: list[str] = []
-        self.decisions: dict[str, dict[str, Any]] = {}
-        self.wrong: list[str] = []
-        self._sent = 0
-        self._url = f"http://127.0.0.1:{port}"
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
-
-    def _run(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=60.0) as client:
-            try:
-                while not self.wrong:
-                    self._send_events(client)
-                    self._ask(client)
-            except httpx.TransportError:
-                return
-
-    def _send_events(self, client: httpx.Client) -> None:
-        ids = [f"{self.name}-{self._sent}-{n}" for n in range(BATCH)]
-        rows = [_row(event_id, f"{self.name}-{n % 3}", f"item-{n}") for n, event_id in enumerate(ids)]
-        answer = client.post("/v1/events", json={"events": rows})
-        if answer.status_code != 200 or answer.json()["accepted"] != len(ids):
-            self.wrong.append(answer.text)
-        else:
-            self.events += ids
-
-    def _ask(self, client: httpx.Client) -> None:
-        self._sent += 1
-        body = {"customer_id": f"{self.name}-0", "request_id": f"{self.name}-{self._sent}"}
-        answer = client.post("/v1/decisions", json=body)
-        if answer.status_code != 200:
-            self.wrong.append(answer.text)
-        elif "not logged" not in " ".join(answer.json()["reasons"]):
-            self.decisions[body["request_id"]] = answer.json()
-
-
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """What was acknowledged over all rounds, and what the log has of it."""
-
-    rounds: int = 0
-    events: int = 0
-    decisions: int = 0
-    missing: list[str] = field(default_factory=list)
-    altered: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    duplicates: int = 0
-    under_way: int = 0
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing is amiss."""
-        return not (self.missing or self.altered or self.wrong or self.duplicates)
-
-    def line(self, kind: str) -> str:
-        """Say it in one line."""
-        found = self.events + self.decisions - len(self.missing)
-        return (
-            f"{kind:<9} {self.rounds:>3} rounds: acknowledged {self.events} events and {self.decisions} decisions, "
-            f"found {found}, missing {len(self.missing)}, altered {len(self.altered)}, duplicates {self.duplicates}, "
-            f"not acknowledged but there {self.under_way}, wrong answers {len(self.wrong)}"
-        )
-
-
-def killed(settings: Settings, name: str, after_s: float) -> list[Stream]:
+def killed(settings: Settings, life: Life, todo: Sequence[deque[Call]], after_s: float) -> list[Stream]:
     """Serve under load and kill the server so long after its first answers; returns what its clients had been told."""
-    with server(settings) as process:
-        streams = [Stream(f"{name}-{k}", settings.port) for k in range(STREAMS)]
+    with servers(settings) as (process,):
+        streams = [Stream(settings.port, life, own) for own in todo]
         until = time.monotonic() + START_S
         while not all(stream.decisions or stream.wrong for stream in streams) and time.monotonic() < until:
             time.sleep(0.01)
@@ -182,47 +97,45 @@ def killed(settings: Settings, name: str, after_s: float) -> list[Stream]:
     return streams
 
 
-def count(store: Store, streams: list[Stream], after_seq: int, tally: Tally) -> int:
-    """Compare what clients were told with what the log has behind `after_seq`; returns where the log ends."""
-    rows = [row for batch in store.scan(after_seq) for row in batch]
-    kept = {row.uid: row for row in rows}
-    acknowledged = {f"e:{event_id}" for stream in streams for event_id in stream.events}
-    answers = {f"d:{answer['decision_id']}": answer for stream in streams for answer in stream.decisions.values()}
-    tally.rounds += 1
-    tally.events += len(acknowledged)
-    tally.decisions += len(answers)
-    tally.wrong += [text for stream in streams for text in stream.wrong]
-    tally.missing += sorted((acknowledged | set(answers)) - set(kept))
-    tally.duplicates += len(rows) - len(kept)
-    tally.under_way += len(set(kept) - acknowledged - set(answers))
-    for uid, answer in answers.items():
-        if uid in kept:
-            record = orjson.loads(kept[uid].body)
-            tally.altered += [] if {name: record[name] for name in REPLY} == answer else [uid]
-    asked = {store.request(name) for stream in streams for name in stream.decisions}
-    tally.missing += [f"request {at}" for at in asked if at is None]
-    return rows[-1].seq if rows else after_seq
-
-
-def tallied(settings: Settings, rounds: int, seed: int, said: Callable[[Tally, list[Stream]], None]) -> Tally:
+def tallied(
+    shop: Grown, settings: Settings, rounds: int, seed: int, said: Callable[[Tally, list[Stream]], None]
+) -> Tally:
     """Kill a server so many times on one workspace; returns what became of what it acknowledged."""
-    tally, chance, end = Tally(), random.Random(seed), 0
-    for number in range(rounds):
+    settle(shop, settings)
+    life, chance = Life(shop.world), random.Random(seed)
+    todo: list[deque[Call]] = [deque() for _ in range(STREAMS)]
+    with _opened(settings) as store:
+        tally = Tally(champion=shop.playbook.version, end=store.position())
+    for _ in range(rounds):
         own = settings.model_copy(update={"port": free_port()})
-        streams = killed(own, f"round{number}", chance.uniform(0.0, 1.0))
-        store = open_store(own)
-        try:
-            end = count(store, streams, end, tally)
-        finally:
-            store.close()
+        streams = killed(own, life, todo, chance.uniform(0.0, 1.0))
+        with _opened(own) as store:
+            decided = tally.count(store, streams)
+            for row in _sample(decided, chance):
+                tally.replays += 1
+                found = replayed(store, own, row).differences
+                tally.unlike += [f"{row.uid} decided again: {found}"] if found else []
         said(tally, streams)
-    whole = open_store(settings)
-    try:
-        uids = [row.uid for batch in whole.scan() for row in batch]
-    finally:
-        whole.close()
-    tally.duplicates += len(uids) - len(set(uids))
+    with _opened(settings) as store:
+        tally.last(store)
     return tally
+
+
+def _sample(decided: Sequence[Row], chance: random.Random) -> list[Row]:
+    """Return a few decisions, those of rare modes first."""
+    rows = chance.sample(decided, len(decided))
+    modes = [record_of(row)["mode"] for row in rows]
+    turn = {row.uid: (modes[:n].count(modes[n]), n) for n, row in enumerate(rows)}
+    return sorted(rows, key=lambda row: turn[row.uid])[:REPLAYS]
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Store]:
+    store = open_store(settings)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 @contextmanager
@@ -238,32 +151,49 @@ def schema(url: str) -> Iterator[str]:
             connection.execute(f"DROP SCHEMA {name} CASCADE".encode())
 
 
+@contextmanager
+def swept(settings: Settings, said: Callable[[int], None]) -> Iterator[None]:
+    """Remove the states that were left in Redis when the block ends; `said` is told how many there were."""
+    try:
+        yield
+    finally:
+        if settings.redis_url:
+            with _opened(settings) as store, redis.Redis.from_url(settings.redis_url) as client:
+                keys = list(client.scan_iter(f"cxreco:{store.meta('id', '') or 'nobody'}:*"))
+                for key in keys:
+                    client.delete(key)
+            said(len(keys))
+
+
 def main() -> int:
     """Print what was acknowledged and found, by kind of store; 1 if anything is amiss."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--kinds", nargs="+", default=["sqlite", "postgres"], choices=["sqlite", "postgres"])
     parser.add_argument("--postgres-url", default=POSTGRES_URL)
+    parser.add_argument("--redis-url", default=REDIS_URL, help="for states shared beside PostgreSQL; empty: none")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    rehearse()
-    clean = True
+    shop, clean = grown(), True
     for kind in options.kinds:
         with ExitStack() as stack:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            url = stack.enter_context(schema(options.postgres_url)) if kind == "postgres" else ""
-            settings = Settings(home=home, database_url=url, log_level="error", decide_deadline_ms=10_000)
+            settings = Settings(home=home, log_level="error", decide_deadline_ms=10_000)
+            if kind == "postgres":
+                shared = {"database_url": stack.enter_context(schema(options.postgres_url))}
+                settings = settings.model_copy(update=shared | {"redis_url": options.redis_url})
+            stack.enter_context(swept(settings, lambda left: print(f"{'':<9} states shared in Redis: {left}")))
             begun = time.monotonic()
 
             def said(tally: Tally, streams: list[Stream], begun: float = begun) -> None:
                 print(f"\r{tally.rounds} rounds, {time.monotonic() - begun:.0f} s", end="", file=sys.stderr)
 
-            tally = tallied(settings, options.rounds, options.seed, said)
+            tally = tallied(shop, settings, options.rounds, options.seed, said)
             print(file=sys.stderr)
-            print(tally.line(kind))
-            for amiss in (tally.missing + tally.altered + tally.wrong)[:20]:
+            print("\n".join(tally.lines(kind)))
+            for amiss in tally.amiss[:20]:
                 print("  amiss:", amiss)
-            clean = clean and tally.clean
+            clean = clean and not tally.amiss
     return 0 if clean else 1
 
 

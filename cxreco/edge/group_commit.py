@@ -1,6 +1,7 @@
 """Group commit: one thread takes all that waits, has it committed in one go, and only then says so."""
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
@@ -145,7 +146,9 @@ class GroupCommit(Generic[C]):
             if live:
                 self._write(live)
             elif begun:
-                self._commit([])
+                # Nobody waits for this one, and the next write begins anew.
+                with contextlib.suppress(Exception):
+                    self._commit([])
             with self._lock:
                 self._waiting -= taken
 

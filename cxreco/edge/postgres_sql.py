@@ -73,6 +73,7 @@ SELECT coalesce((SELECT seq FROM ended), (SELECT seq FROM there), 0), digest, de
 FROM (VALUES (0)) AS one LEFT JOIN earlier ON true
 """
 
+# A version that arrived with a try whose outcome was not learned is not news, though a later one followed it.
 ITEMS = """
 WITH compared AS (
     SELECT *, lag(body) OVER (PARTITION BY item_id ORDER BY n) AS before
@@ -83,7 +84,10 @@ fresh AS (
     SELECT item_id, arrived_at, body, row_number() OVER (ORDER BY n) AS k FROM compared
     WHERE body IS DISTINCT FROM coalesce(
         before, (SELECT i.body FROM items i WHERE i.item_id = compared.item_id ORDER BY i.seq DESC LIMIT 1)
-    )
+    ) AND NOT (%(again)s AND EXISTS (
+        SELECT FROM items i
+        WHERE i.item_id = compared.item_id AND i.arrived_at = compared.arrived_at AND i.body = compared.body
+    ))
 ),
 ended AS (
     UPDATE ends SET seq = seq + (SELECT count(*) FROM fresh) WHERE name = 'items'

@@ -69,17 +69,19 @@ def place(placing: Placing) -> Sending:
 
 
 def put_items(rows: Sequence[ItemRow]) -> Sending:
-    """Insert versions that differ from the latest of their item."""
+    """Insert versions that differ from the latest of their item; those of an earlier try are not inserted again."""
     if not rows:
         return _nothing(Appended(0, 0))
-    values = {
+    values: dict[str, Any] = {
         "item_id": [row.item_id for row in rows],
         "arrived_at": [row.arrived_at for row in rows],
         "body": [row.body for row in rows],
+        "again": False,
     }
 
     def send(connection: Impatient) -> Late:
         cursor = connection.execute(sql.ITEMS, values)
+        values["again"] = True
         return lambda: _appended([cursor], len(rows))
 
     return send
