@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import TypeVar, cast
 
 import numba
@@ -32,6 +33,12 @@ def compiled(function: F) -> F:
     dispatcher = njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
     _told.update(_elsewhere(str(dispatcher.stats.cache_path)))
     return cast(F, dispatcher)
+
+
+def first_time() -> bool:
+    """Return whether nothing was compiled here before, from these sources: then a first start takes minutes."""
+    folder = Path(numba.config.CACHE_DIR)
+    return not folder.is_dir() or not any(folder.iterdir())
 
 
 def sources_digest(texts: dict[str, bytes]) -> str:
