@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import TypeVar, cast
 
 import numba
@@ -35,10 +34,9 @@ def compiled(function: F) -> F:
     return cast(F, dispatcher)
 
 
-def first_time() -> bool:
-    """Return whether nothing was compiled here before, from these sources: then a first start takes minutes."""
-    folder = Path(numba.config.CACHE_DIR)
-    return not folder.is_dir() or not any(folder.iterdir())
+def cache_folder() -> str:
+    """Return where compiled code is kept between processes."""
+    return str(numba.config.CACHE_DIR)
 
 
 def sources_digest(texts: dict[str, bytes]) -> str:

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from cxreco.compiled import first_time
-
 ROOT = Path(__file__).resolve().parents[1]
 LINKS = {"pipelines": "../pipelines", "models": "../models", "serve.py": "../serve.py"}
 BANNED_NAMES = {"utils", "util", "helpers", "common", "base", "misc", "manager", "managers"}
@@ -120,12 +118,3 @@ def test_whoever_names_a_cache_keeps_it_and_one_that_cannot_be_written_is_said(t
     assert folder.startswith(str(tmp_path))
     assert path.startswith(folder) == given
     assert ("cannot be written" in run.stderr) == (not given)
-
-
-def test_it_is_known_that_nothing_was_compiled_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path / "mine"))
-    assert first_time()
-    (tmp_path / "mine").mkdir()
-    assert first_time()
-    (tmp_path / "mine" / "fold").touch()
-    assert not first_time()

@@ -4,8 +4,10 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Self
 
+from cxreco.compiled import cache_folder
 from cxreco.edge.champion import Watcher
 from cxreco.edge.engine import Engine
 from cxreco.edge.publishing import publish_apart
@@ -72,6 +74,10 @@ class Background:
 
     def start(self) -> None:
         """Load what is live, then keep looking."""
+        if first_time(Path(cache_folder())):
+            log.warning(
+                "compiling for the first time here: ready in a minute or two, from the next start on in seconds"
+            )
         self._engine.warm()
         self.look()
         self._threads = [
@@ -110,3 +116,8 @@ class Background:
             engine.metrics.publications.labels("failed").inc()
             raise
         engine.metrics.publications.labels("published").inc()
+
+
+def first_time(folder: Path) -> bool:
+    """Return whether nothing was compiled before, by the folder that compiled code is kept in."""
+    return not folder.is_dir() or not any(folder.iterdir())

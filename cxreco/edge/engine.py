@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from cxreco.compiled import first_time
 from cxreco.edge.champion import CHAMPION, Pointer
 from cxreco.edge.decider import Ask, Decider
 from cxreco.edge.log_reading import LogReader, entry_of, record_of
@@ -117,10 +116,6 @@ class Engine:
 
     def warm(self) -> None:
         """Have what every answer needs compiled or loaded before the first one; the rest a champion warms."""
-        if first_time():
-            log.warning(
-                "compiling for the first time here: ready in a minute or two, from the next start on in seconds"
-            )
         tick = np.zeros(1, TICK)
         tick["kind"] = Kind.VIEW
         State.empty().fold(tick)

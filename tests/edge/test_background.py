@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from cxreco.edge.api import create_app
-from cxreco.edge.background import EVERY_S, Background, Repeated
+from cxreco.edge.background import EVERY_S, Background, Repeated, first_time
 from cxreco.edge.champion import CHALLENGER, CHAMPION, Pointer, keep, remove_pointer, write_pointer
 from cxreco.edge.engine import Engine
 from cxreco.journey import Moment
@@ -186,3 +186,12 @@ print(len(fold.signatures))
 """
     done = subprocess.run([sys.executable, "-c", started, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
+
+
+def test_it_is_known_that_nothing_was_compiled_yet(tmp_path: Path) -> None:
+    folder = tmp_path / "compiled"
+    assert first_time(folder)
+    folder.mkdir()
+    assert first_time(folder)
+    (folder / "fold").touch()
+    assert not first_time(folder)
