@@ -90,6 +90,15 @@ class Heard:
     unready: str
 
 
+def _above(heard: Heard) -> str:
+    return f"above the limit of {own_or(heard.said[MAX_VALUE], heard.rules.max_order_value):.2f} an order"
+
+
+def _too_many(heard: Heard) -> str:
+    most = own_or(heard.said[MAX_ORDERS], heard.rules.max_orders_per_month)
+    return f"{heard.said[checks.PLACED_30]:.0f} orders placed in 30 days; {most:.0f} are the limit"
+
+
 _ANY = np.zeros(len(MODES), np.bool_)
 # By what a candidate is refused for: the guardrail's name, and the reason in words.
 _WORDS: Mapping[int, tuple[str, Callable[[Heard], str]]] = {
@@ -102,8 +111,8 @@ _WORDS: Mapping[int, tuple[str, Callable[[Heard], str]]] = {
     checks.GONE: ("stock", lambda _: "not available"),
     checks.SATISFIED: ("satisfied", lambda _: "bought lately; it is not needed again yet"),
     checks.DEARER: ("price", lambda _: "the price rose since it was last bought"),
-    checks.ABOVE: ("spend_limit", lambda heard: _above(heard)),
-    checks.TOO_MANY: ("spend_limit", lambda heard: _too_many(heard)),
+    checks.ABOVE: ("spend_limit", _above),
+    checks.TOO_MANY: ("spend_limit", _too_many),
     checks.UNSURE: ("certainty", lambda _: "not certain enough yet for its category: it stays in shadow"),
     checks.WRONG_LATELY: (
         "certainty", lambda _: "an order the shop placed was wrong lately: trust has to be earned again",
@@ -115,15 +124,6 @@ _WORDS: Mapping[int, tuple[str, Callable[[Heard], str]]] = {
     ),
     checks.TIRED: ("quiet", lambda heard: f"{heard.mode} was dismissed lately; it rests for a week"),
 }  # fmt: skip
-
-
-def _above(heard: Heard) -> str:
-    return f"above the limit of {own_or(heard.said[MAX_VALUE], heard.rules.max_order_value):.2f} an order"
-
-
-def _too_many(heard: Heard) -> str:
-    most = own_or(heard.said[MAX_ORDERS], heard.rules.max_orders_per_month)
-    return f"{heard.said[checks.PLACED_30]:.0f} orders placed in 30 days; {most:.0f} are the limit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
