@@ -74,10 +74,9 @@ def create_app(engine: Engine, *, background: bool = True) -> FastAPI:
         lifespan=lifespan,
         separate_input_output_schemas=False,
     )
-    app.include_router(_feeding(engine))
-    app.include_router(_deciding(engine))
-    app.include_router(_customers(engine))
-    app.include_router(_watching(engine))
+    for router in (_deciding(engine), _feeding(engine), _customers(engine), _watching(engine)):
+        # Not included as routers: those are matched once more inside, at every request.
+        app.router.routes.extend(router.routes)
     install(app)
     app.add_middleware(Limits, metrics=engine.metrics, tracing=engine.tracing, most=engine.settings.max_in_flight)
     _document_problems(app)

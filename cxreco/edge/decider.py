@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +38,9 @@ TRIES = 8
 LOOK_EVERY_S = 0.05
 # Whom a new champion decides for before it is live: so many of those in the last rows of the log.
 WARM_ROWS, WARM_CUSTOMERS = 100, 3
+# Bytes of an id that are chance; what the others can count.
+_CHANCE = 10
+_MILLISECONDS = 1 << 48
 PAGES = frozenset({Surface.HOME, Surface.SEARCH, Surface.PRODUCT, Surface.CART, Surface.POST_PURCHASE})
 
 
@@ -65,6 +68,7 @@ class _Draft:
 
     record: Json
     placing: Placing
+    known: Known | None = None
     decided: Decided | None = None
 
 
@@ -75,7 +79,7 @@ class Decider:
         self._engine = engine
         self.arms = Arms.of(engine.settings, engine.store)
         self.newest_day = -1
-        self._ids = _Ids()
+        self._ids = _Ids(engine.clock)
         self._looked_at = -1.0
 
     def deciding(self, ask: Ask) -> Steps[Json]:
@@ -111,7 +115,7 @@ class Decider:
             if placed.seq:
                 marks("log")
                 with self._engine.lock:
-                    self._engine.states.note(draft.record)
+                    self._engine.states.note(draft.record, placed.seq, draft.known)
                 return self._counted(draft, marks)
             if placed.earlier:
                 return self._again(ask, digest, placed.earlier)
@@ -176,7 +180,7 @@ class Decider:
             upon=known.group.position if binding else None,
         )
         marks("record")
-        return _Draft(record=record, placing=placing, decided=decided)
+        return _Draft(record=record, placing=placing, known=known, decided=decided)
 
     def _look(self) -> None:
         """Take in what other processes put on the shelf; this one's own is there already."""
@@ -268,14 +272,12 @@ class Decider:
 
     def _counted(self, draft: _Draft, marks: Marks) -> Json:
         metrics, record, decided = self._engine.metrics, draft.record, draft.decided
-        metrics.decided(record["mode"], record["policy"]["arm"]).inc()
-        for stage, seconds in marks.durations():
-            metrics.stage[stage].observe(seconds)
-        if decided is not None:
-            for refusal in decided.choice.refusals:
-                metrics.refused(refusal.guardrail).inc()
-            if record["policy"]["arm"] is Arm.CHAMPION:
-                metrics.explored(np.array(decided.choice.joint), decided.candidates.mode)
+        arm = record["policy"]["arm"]
+        if decided is None:
+            metrics.decided(record["mode"], arm, marks)
+        else:
+            explored = (decided.choice.joint, decided.candidates.mode) if arm is Arm.CHAMPION else None
+            metrics.decided(record["mode"], arm, marks, decided.choice.refusals, explored)
         if record["fallback"]:
             metrics.fallbacks.labels("champion").inc()
         self._engine.tracing.decided(record, marks)
@@ -285,17 +287,21 @@ class Decider:
 
 
 class _Ids:
-    """Random ids of 128 bits, drawn from the system by the page: a call for each costs more than the id."""
+    """Ids of 128 bits: 48 of the time in milliseconds, then chance, so that a log's index grows at its end.
 
-    def __init__(self) -> None:
+    Chance is drawn from the system by the page: a call for each costs more than the id.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
         self._drawn = b""
 
     def next(self) -> str:
         """Return a new one. Not for several threads at once."""
-        if not self._drawn:
-            self._drawn = os.urandom(4_096)
-        taken, self._drawn = self._drawn[:16], self._drawn[16:]
-        return taken.hex()
+        if len(self._drawn) < _CHANCE:
+            self._drawn = os.urandom(_CHANCE * 400)
+        taken, self._drawn = self._drawn[:_CHANCE], self._drawn[_CHANCE:]
+        return ((self._clock() // 1_000) % _MILLISECONDS).to_bytes(16 - _CHANCE, "big").hex() + taken.hex()
 
 
 def decision_id_of(request_id: str) -> str:

@@ -42,11 +42,14 @@ class Job(Generic[C]):
         What to do with the open transaction.
     rows
         How many rows wait with it.
+    names
+        Whom they are about, where the store wants to know.
     """
 
     work: Callable[[C], object]
     rows: int
     done: Promise
+    names: Sequence[str] = ()
 
 
 class GroupCommit(Generic[C]):
@@ -81,13 +84,13 @@ class GroupCommit(Generic[C]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[C], object], rows: int = 1) -> Future[Any]:
+    def submit(self, work: Callable[[C], object], rows: int = 1, names: Sequence[str] = ()) -> Future[Any]:
         """Queue a write; its future is done once the write is committed. A future that is cancelled is not written.
 
         Called from an event loop, the write is handed over with those of all callers that the loop has ready now: the
         thread is woken once for them, not in between.
         """
-        job = Job(work, rows, Promise(self._hand_over))
+        job = Job(work, rows, Promise(self._hand_over), names)
         loop = asyncio._get_running_loop()
         with self._lock:
             if self._closed:

@@ -58,8 +58,7 @@ class Limits:
         finally:
             # The route is the template, not the path: an id must not become a label.
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.answered(scope["method"], route, str(status)).inc()
-            self._metrics.took(route).observe(time.perf_counter() - started)
+            self._metrics.answered(scope["method"], route, status, time.perf_counter() - started)
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._under_way >= self._most:

@@ -129,9 +129,15 @@ class Ticker:
         decision = self._decision(decision_id or origins.get(order_id, ""))
         return rows_of(event, seq=seq, customer=customer, codes=shop.codes, catalogue=shop.catalogue, decision=decision)
 
-    def note(self, record: Record) -> None:
+    def note(self, record: Record) -> DecisionRef:
         """Remember a decision that was just made here, so that its row need not be read for it."""
-        self._remember(decision_ref(record, self._shop), record["decision_id"])
+        return self._remember(decision_ref(record, self._shop), record["decision_id"])
+
+    def tick(self, ref: DecisionRef, at: int, seq: int) -> Ticks:
+        """Return the tick of a decision, as `ticks` gives it of its row."""
+        ticks = tick_of_decision(ref, at=at, seq=seq, customer=0)
+        self._shop.ticked({ref.item} if ref.item >= 0 else set())
+        return ticks
 
     def _decision(self, decision_id: str) -> DecisionRef | None:
         if not decision_id:

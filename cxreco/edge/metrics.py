@@ -1,17 +1,17 @@
 """What is counted and timed, for Prometheus; one registry an application, so that several may live in a process."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Summary, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, generate_latest
 
-from cxreco.compiled import compiled
-from cxreco.journey import MODES
+from cxreco.edge.tallies import Backlog, Histograms, Summaries, entropies, increase
+from cxreco.edge.tracing import Marks
+from cxreco.journey import MODES, Refusal
 
 _FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5)
 _STAGE = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
@@ -19,16 +19,21 @@ _STAGE = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05
 # `log` until it is on disk.
 STAGES = ("state", "propose", "admit", "value", "draw", "record", "log")
 
+# The probability and the mode code of each candidate.
+Explored = tuple[Sequence[float], NDArray[np.int16]]
+_Decision = tuple[str, str, Marks, Sequence[Refusal], Explored | None]
+_Answer = tuple[str, str, int, float]
+
 
 class Metrics:
     """The meters; see each one's text."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
+        self._answers: Backlog[_Answer] = Backlog(self._count_answers, registry)
+        self._decisions: Backlog[_Decision] = Backlog(self._count_decisions, registry)
         self.requests = Counter("cxreco_requests", "HTTP requests", ["method", "route", "status"], registry=registry)
-        self.latency = Histogram(
-            "cxreco_request_seconds", "Time to answer", ["route"], buckets=_FAST, registry=registry
-        )
+        self.latency = Histograms("cxreco_request_seconds", "Time to answer", "route", bounds=_FAST, registry=registry)
         self.decisions = Counter("cxreco_decisions", "Decisions made", ["mode", "arm"], registry=registry)
         self.refusals = Counter("cxreco_refusals", "Candidates refused", ["guardrail"], registry=registry)
         self.fallbacks = Counter(
@@ -46,13 +51,19 @@ class Metrics:
         self.shared_states = Counter(
             "cxreco_shared_states", "States looked for in the cache that processes share", ["result"], registry=registry
         )
-        self.stages = Histogram(
-            "cxreco_decision_stage_seconds", "Time of a decision by stage", ["stage"], buckets=_STAGE, registry=registry
+        self.stages = Histograms(
+            "cxreco_decision_stage_seconds",
+            "Time of a decision by stage",
+            "stage",
+            bounds=_STAGE,
+            known=STAGES,
+            registry=registry,
         )
-        self.entropy = Summary(
+        self.entropy = Summaries(
             "cxreco_exploration_entropy_nats",
             "Entropy of what the champion might have done: over modes (`all`), and over the actions within a mode",
-            ["mode"],
+            "mode",
+            known=("all", *MODES),
             registry=registry,
         )
         self.unanswered = Counter(
@@ -64,67 +75,74 @@ class Metrics:
             "cxreco_log_lag_seconds", "How long the write that has waited longest has waited", registry=registry
         )
         self.lag.set_function(self._longest_wait)
-        self._waiting: dict[int, float] = {}
-        self._numbers = iter(range(2**63))
-        self._lock = threading.Lock()
-        # Finding a labelled child costs more than counting.
-        self.stage = {stage: self.stages.labels(stage) for stage in STAGES}
-        self._entropies = [self.entropy.labels(name) for name in ("all", *MODES)]
-        self.decided = lru_cache(64)(self.decisions.labels)
-        self.refused = lru_cache(64)(self.refusals.labels)
-        self.answered = lru_cache(512)(self.requests.labels)
-        self.took = lru_cache(64)(self.latency.labels)
+        self._waiting: dict[_Write, float] = {}
         self.champion = Info("cxreco_champion", "The live playbook", registry=registry)
+        # Compiled or loaded now, so that no customer waits for it.
+        _entropies([((1.0,), np.zeros(1, np.int16))])
 
     def page(self) -> bytes:
         """Return the exposition text."""
         return generate_latest(self.registry)
 
-    def explored(self, joint: NDArray[np.float64], mode: NDArray[np.int16]) -> None:
-        """Take note of how open a decision was.
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Take note of a request that was answered, and how long that took."""
+        self._answers.add((method, route, status, seconds))
+
+    def decided(
+        self, mode: str, arm: str, marks: Marks, refusals: Sequence[Refusal] = (), explored: Explored | None = None
+    ) -> None:
+        """Take note of a decision; counting it waits until some are together, or somebody looks.
 
         Parameters
         ----------
-        joint, mode
-            (n,) probability and mode code of each candidate.
+        marks
+            When each stage was through; not written to any more.
+        explored
+            What the champion might have done, not written to any more either; None where it did not decide.
         """
-        over = _entropies(joint, mode, len(MODES))
-        for meter, value in zip(self._entropies, over.tolist(), strict=True):
-            if value == value:
-                meter.observe(value)
+        self._decisions.add((mode, arm, marks, refusals, explored))
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Count what goes on inside as a write that waits for the log."""
-        with self._lock:
-            number = next(self._numbers)
-            self._waiting[number] = time.monotonic()
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._waiting[number]
+        return _Write(self._waiting)
 
     def _longest_wait(self) -> float:
-        with self._lock:
-            first = next(iter(self._waiting.values()), None)
-        return 0.0 if first is None else time.monotonic() - first
+        now = time.monotonic()
+        # A copy is made at once; writes begin and end in other threads.
+        return now - min(self._waiting.copy().values(), default=now)
+
+    def _count_answers(self, rows: Sequence[_Answer]) -> None:
+        methods, routes, statuses, seconds = zip(*rows, strict=True)
+        increase(self.requests, zip(methods, routes, statuses, strict=True))
+        self.latency.observe(routes, seconds)
+
+    def _count_decisions(self, rows: Sequence[_Decision]) -> None:
+        modes, arms, marks, refusals, explored = zip(*rows, strict=True)
+        increase(self.decisions, zip(modes, arms, strict=True))
+        increase(self.refusals, ((refusal.guardrail,) for refusal in chain.from_iterable(refusals)))
+        timed = list(chain.from_iterable(each.durations() for each in marks))
+        self.stages.observe([stage for stage, _ in timed], [seconds for _, seconds in timed])
+        if known := [each for each in explored if each is not None]:
+            self.entropy.observe(_entropies(known))
 
 
-@compiled
-def _entropies(joint: NDArray[np.float64], mode: NDArray[np.int16], modes: int) -> NDArray[np.float64]:
-    """Return the entropy over modes, then within each mode; NaN where a mode has no candidate."""
-    mass = np.zeros(modes)
-    for i in range(joint.size):
-        mass[mode[i]] += joint[i]
-    out = np.full(modes + 1, np.nan)
-    out[0] = 0.0
-    for m in range(modes):
-        if mass[m] > 0.0:
-            out[0] -= mass[m] * np.log(mass[m])
-            out[1 + m] = 0.0
-    for i in range(joint.size):
-        share = joint[i] / mass[mode[i]] if mass[mode[i]] > 0.0 else 0.0
-        if share > 0.0:
-            out[1 + mode[i]] -= share * np.log(share)
-    return out
+class _Write:
+    """A write that waits for the log; a class, because a generator as a context manager costs several times more."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self, waiting: "dict[_Write, float]") -> None:
+        self._waiting = waiting
+
+    def __enter__(self) -> None:
+        self._waiting[self] = time.monotonic()
+
+    def __exit__(self, *raised: object) -> None:
+        del self._waiting[self]
+
+
+def _entropies(explored: Sequence[Explored]) -> NDArray[np.float64]:
+    """Return (k, 1 + modes), see `tallies.entropies`, of k decisions, at least one."""
+    joint = np.fromiter(chain.from_iterable(joint for joint, _ in explored), np.float64)
+    mode = np.concatenate([mode for _, mode in explored])
+    return entropies(joint, mode, np.cumsum([mode.size for _, mode in explored]), len(MODES))

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from cxreco.edge import sqlite_writer as writes
 from cxreco.edge.group_commit import GroupCommit, Job
+from cxreco.edge.own_writes import LogEnd, OwnWrites
 from cxreco.edge.sqlite_schema import connect, migrate
-from cxreco.edge.store import NO_CODES, Appended, Entry, Group, ItemRow, Placed, Placing, Row, StoreUnavailable
+from cxreco.edge.store import NO_CODES, Appended, Entry, Group, ItemRow, Mark, Placed, Placing, Row, StoreUnavailable
 
 # One statement, so that it sees one moment. The extremes apart: for two at once SQLite reads the whole index.
 GROUP = f"""
@@ -28,6 +29,7 @@ ALONE = """
 SELECT (SELECT MIN(seq) FROM log WHERE customer_id = ?1), (SELECT MAX(seq) FROM log WHERE customer_id = ?1),
     EXISTS (SELECT 1 FROM aliases WHERE anonymous_id = ?1) OR EXISTS (SELECT 1 FROM aliases WHERE customer_id = ?1)
 """
+LAST = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 COLUMNS = "seq, uid, kind, customer_id, at, body, blob"
 
 
@@ -55,6 +57,7 @@ class SqliteStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = connect(self._path, writer=True, relaxed=relaxed)
             migrate(self._connection)
+            self._own = OwnWrites(LogEnd(path.with_name(f"{path.name}-end")))
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"cannot open the log {path}: {error}") from error
         self._writer = GroupCommit(self._commit, "cxreco-writer", self._begin)
@@ -65,11 +68,12 @@ class SqliteStore:
 
     def append(self, entries: Sequence[Entry]) -> Future[Appended]:
         """See `Store.append`."""
-        return self._writer.submit(partial(writes.append, entries=entries), len(entries))
+        names = {name for entry in entries for name in (entry.customer_id, entry.alias) if name}
+        return self._writer.submit(partial(writes.append, entries=entries), len(entries), tuple(names))
 
     def place(self, placing: Placing) -> Future[Placed]:
         """See `Store.place`."""
-        return self._writer.submit(partial(writes.place, placing=placing))
+        return self._writer.submit(partial(writes.place, placing=placing), names=(placing.entry.customer_id,))
 
     def put_items(self, rows: Sequence[ItemRow]) -> Future[Appended]:
         """See `Store.put_items`."""
@@ -88,6 +92,7 @@ class SqliteStore:
             # Runs in the writer's thread, right after the commit.
             try:
                 removed = finished.result()
+                self._own.forget()
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             except Exception as error:
                 done.set_exception(error)
@@ -108,6 +113,18 @@ class SqliteStore:
         there = [(int(first), int(last)) for _, _, first, last in found if last is not None]
         position = max((last for _, last in there), default=0)
         return Group(str(found[0][0]), joined, position, min((first for first, _ in there), default=0))
+
+    def mark(self) -> Mark:
+        """See `Store.mark`."""
+        return self._own.mark(self._last("log"))
+
+    def moved(self, group: Group, since: Mark) -> bool:
+        """See `Store.moved`."""
+        return self._own.moved(group, since)
+
+    def noted(self, group: Group, since: Mark, seq: int) -> bool:
+        """See `Store.noted`."""
+        return self._own.noted(group, since, seq)
 
     def customer_log(self, group: Group, after_seq: int = 0, upto_seq: int | None = None) -> list[Row]:
         """See `Store.customer_log`."""
@@ -209,6 +226,7 @@ class SqliteStore:
         self._closed = True
         self._writer.close()
         self._connection.close()
+        self._own.close()
         with self._lock:
             for reader in self._readers:
                 reader.close()
@@ -222,9 +240,16 @@ class SqliteStore:
         try:
             if not connection.in_transaction:
                 self._begin()
+            before = _last_of(connection, "log")
             results = [job.work(connection) for job in batch]
+            after = _last_of(connection, "log")
+            if after != before:
+                self._own.announce(after, _written(batch, results, after))
             connection.execute("COMMIT")
+            self._own.settle()
         except BaseException as error:
+            # Whatever was announced is not there.
+            self._own.forget()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
@@ -234,8 +259,7 @@ class SqliteStore:
 
     def _last(self, table: str) -> int:
         with self._reading() as reader:
-            row = reader.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-        return 0 if row is None else int(row[0])
+            return _last_of(reader, table)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -254,3 +278,18 @@ class SqliteStore:
 
 
 _MAX = 2**63 - 1
+
+
+def _last_of(connection: sqlite3.Connection, table: str) -> int:
+    row = connection.execute(LAST, (table,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _written(
+    batch: Sequence[Job[sqlite3.Connection]], results: Sequence[object], after: int
+) -> Iterator[tuple[str, int]]:
+    """Yield whom a transaction wrote about, and the seq: of events that of its last row."""
+    for job, result in zip(batch, results, strict=True):
+        seq = result.seq if isinstance(result, Placed) else after
+        for name in job.names:
+            yield name, seq

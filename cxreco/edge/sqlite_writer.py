@@ -102,6 +102,9 @@ def erase(connection: sqlite3.Connection, customer_id: str) -> int:
         f"DELETE FROM aliases WHERE customer_id IN ({marks}) OR anonymous_id IN ({marks})",
         names + names,
     )
+    if removed:
+        # The log's end moves on, so that other processes see that something happened.
+        connection.execute("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'log'")
     return removed
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cxreco.edge.log_reading import Record, Ticker, Ticks
 from cxreco.edge.shop import Shop
-from cxreco.edge.store import Group, Store, StoreUnavailable
+from cxreco.edge.store import NEVER, Group, Mark, Store, StoreUnavailable
 from cxreco.errors import BadInput, StalePlaybook
 from cxreco.recognise.replay import empty_ticks, sort_ticks
 from cxreco.recognise.state import State
@@ -53,19 +53,30 @@ class Known:
         Rows that were folded since other processes were last told.
     ticks
         What was folded, in parts, in order of arrival; None where it is not at hand.
+    size
+        Number of ticks at hand.
+    mark
+        Where the log was when it was last looked up.
     """
 
     group: Group
     state: State
+    mark: Mark
     origins: dict[str, str] = field(default_factory=dict)
     items: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     unshared: int = 0
     ticks: list[Ticks] | None = None
+    size: int = 0
 
-    @property
-    def size(self) -> int:
-        """Number of ticks at hand."""
-        return sum(part.size for part in self.ticks or ())
+    def add(self, ticks: Ticks) -> None:
+        """Keep what is being folded, where ticks are kept."""
+        if self.ticks is not None:
+            self.ticks.append(ticks)
+            self.size += ticks.size
+
+    def drop(self) -> None:
+        """Let go of the ticks: the log has them."""
+        self.ticks, self.size = None, 0
 
     def folded(self, at: int | None = None) -> State | None:
         """Return a new state of what happened, by `at` where that is given; None where the ticks are not at hand."""
@@ -125,17 +136,23 @@ class States:
             self._with_ticks.clear()
             self._size = 0
             self._generation = self._shop.generation
+        known = self._kept.get(customer_id)
+        if known is not None and not self._store.moved(known.group, known.mark):
+            self._kept.move_to_end(customer_id)
+            return known
+        mark = self._store.mark()
         group = self._store.group(customer_id)
-        known = self._taken(group.customer_id) or self._found(group)
+        known = self._taken(group.customer_id) or self._found(group, mark)
         if known is None or not self._bring_up(known, group):
-            known = self.rebuilt(group)
+            known = self.rebuilt(group, mark)
+        known.mark = mark
         self._share(known)
         self._keep(known)
         return known
 
-    def rebuilt(self, group: Group) -> Known:
+    def rebuilt(self, group: Group, mark: Mark = NEVER) -> Known:
         """Fold the customer's log up to `group.position`."""
-        known = Known(group=group, state=State.empty(), ticks=[])
+        known = Known(group=group, state=State.empty(), mark=mark, ticks=[])
         self._read(known, after_seq=0)
         known.state = known.folded() or known.state
         return known
@@ -145,9 +162,27 @@ class States:
         state = known.folded(at) or self.rebuilt(known.group).folded(at)
         return State.empty() if state is None else state
 
-    def note(self, record: Record) -> None:
-        """Remember a decision that was just made here: the next look at its customer need not read it."""
-        self._ticker.note(record)
+    def note(self, record: Record, seq: int, known: Known | None = None) -> None:
+        """Take in a decision that was just made here and placed at `seq`: nobody need read its row.
+
+        Parameters
+        ----------
+        known
+            The state that it was made upon.
+        """
+        ref = self._ticker.note(record)
+        if known is None or self._shared is not None or self._kept.get(known.group.customer_id) is not known:
+            return
+        late = record["moment"]["at"] < int(known.state.head[0]["last_at"])
+        if late or not self._store.noted(known.group, known.mark, seq):
+            return
+        ticks = self._ticker.tick(ref, record["moment"]["at"], seq)
+        known.state.fold(ticks)
+        before = known.size
+        known.add(ticks)
+        self._size += known.size - before
+        known.group = known.group._replace(position=seq, first=known.group.first or seq)
+        known.mark = known.mark._replace(seq=seq)
 
     def forget(self, customer_id: str) -> None:
         """Drop a customer, here and where states are shared.
@@ -179,13 +214,12 @@ class States:
         while self._size > self.most_ticks:
             other = self._kept[self._with_ticks.popitem(last=False)[0]]
             self._size -= other.size
-            other.ticks = None
+            other.drop()
 
     def _read(self, known: Known, after_seq: int) -> Ticks:
         rows = self._store.customer_log(known.group, after_seq, known.group.position)
         ticks = self._ticker.ticks(rows, 0, known.origins)
-        if known.ticks is not None:
-            known.ticks.append(ticks)
+        known.add(ticks)
         if self._shared is not None and rows:
             known.unshared += len(rows)
             known.items = np.union1d(known.items, ticks["item"][ticks["item"] >= 0]).astype(np.int32)
@@ -207,7 +241,7 @@ class States:
         known.state.fold(sort_ticks(ticks))
         return True
 
-    def _found(self, group: Group) -> Known | None:
+    def _found(self, group: Group, mark: Mark) -> Known | None:
         """Return what another process, or an earlier one, has left; it is believed only of this very log."""
         if self._shared is None or group.position == 0:
             return None
@@ -216,7 +250,7 @@ class States:
         except StoreUnavailable:
             self._counted("lost")
             return None
-        known = None if data is None else unpacked(data, self._shop)
+        known = None if data is None else unpacked(data, self._shop, mark)
         believed = known is not None and known.group.position <= group.position
         self._counted("hit" if believed else "miss" if data is None else "stale")
         if known is None or not believed:
@@ -242,7 +276,7 @@ def packed(known: Known, shop: Shop) -> bytes:
     return len(about).to_bytes(4, "little") + about + known.state.to_bytes()
 
 
-def unpacked(data: bytes, shop: Shop) -> Known | None:
+def unpacked(data: bytes, shop: Shop, mark: Mark = NEVER) -> Known | None:
     """Return what `packed` wrote; None where it is damaged, of another fold, or this shop reads the log otherwise."""
     size = int.from_bytes(data[:4], "little")
     try:
@@ -256,4 +290,4 @@ def unpacked(data: bytes, shop: Shop) -> Known | None:
     if any(shop.changed.get(code, 0) > items_at for code in items):
         return None
     group = Group(customer_id, joined, position, first)
-    return Known(group=group, state=state, origins=origins, items=np.array(items, np.int32))
+    return Known(group=group, state=state, mark=mark, origins=origins, items=np.array(items, np.int32))

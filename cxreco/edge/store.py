@@ -125,6 +125,17 @@ class Group(NamedTuple):
     first: int = 0
 
 
+class Mark(NamedTuple):
+    """A point in the life of the log, for `Store.moved`: only the store that gave it can read it."""
+
+    epoch: int
+    seq: int
+
+
+# Before anything was read.
+NEVER = Mark(-1, -1)
+
+
 class Store(Protocol):
     """The log of events and decisions, the catalogue's versions and the codes: durable, ordered, each row once.
 
@@ -157,6 +168,21 @@ class Store(Protocol):
 
     def group(self, customer_id: str) -> Group:
         """Return the customer that this id is a name of, with all names."""
+
+    def mark(self) -> Mark:
+        """Return where the log is now: what is read after this has at least what was written before."""
+
+    def moved(self, group: Group, since: Mark) -> bool:
+        """Return whether anything may have been written about a customer since a mark, by any process.
+
+        Where that cannot be told without reading their log, it may have been.
+        """
+
+    def noted(self, group: Group, since: Mark, seq: int) -> bool:
+        """Return whether nothing but the decision that was placed at `seq` was written about a customer since a mark.
+
+        Where that cannot be told, more may have been.
+        """
 
     def customer_log(self, group: Group, after_seq: int = 0, upto_seq: int | None = None) -> list[Row]:
         """Return the rows of a customer under all names with after_seq < seq <= upto_seq, in order of arrival."""

@@ -97,7 +97,7 @@ def decide(
     mode = int(candidates.mode[chosen])
     choice = Choice(
         keys=keys(candidates, market.codes.item_ids),
-        modes=tuple(MODES[code] for code in candidates.mode),
+        modes=tuple([MODES[code] for code in candidates.mode.tolist()]),
         joint=tuple(distribution.joint.tolist()),
         values=tuple(values.over_hold.tolist()),
         chosen=chosen,

@@ -162,11 +162,12 @@ def admit(
     """
     n = len(candidates)
     rungs = _rungs(ladder, candidates, market)
-    notice, shadow = (_on(rungs, rung, n) for rung in (Rung.NOTICE, Rung.SHADOW))
+    notice, shadow = (np.array([one is rung for one in rungs]) for rung in (Rung.NOTICE, Rung.SHADOW))
     contact = _contacts(candidates.mode, notice, moment.surface is Surface.OUTBOUND)
     barred = _ANY if moment.modes is None else np.array([mode not in moment.modes for mode in MODES])
     excluded = np.zeros(len(candidates.actions), np.bool_)
-    excluded[list(unready)] = True
+    for action in unready:
+        excluded[action] = True
     case = Case(candidates.x, candidates.mode, candidates.action, candidates.item, barred, excluded, contact, shadow)
     channel, at_s = int(channel_of(moment.channel)), reading.seconds(moment.at)
     why = np.zeros(n, np.int64)
@@ -189,10 +190,6 @@ def admit(
     )
 
 
-def _on(rungs: Sequence[Rung | None], rung: Rung, n: int) -> Bool:
-    return np.array([one is rung for one in rungs]) if rung in rungs else np.zeros(n, np.bool_)
-
-
 @compiled
 def _contacts(mode: NDArray[np.int16], notice: Bool, outbound: bool) -> Bool:
     """Return (n,) whether a candidate is a contact: anything but hold on outbound, coaching or a notice anywhere."""
@@ -204,13 +201,12 @@ def _contacts(mode: NDArray[np.int16], notice: Bool, outbound: bool) -> Bool:
 
 def _rungs(ladder: Ladder, candidates: Candidates, market: Market) -> list[Rung | None]:
     rungs: list[Rung | None] = [None] * len(candidates)
-    if AUTOMATE not in candidates.mode:
-        return rungs
     shelf = market.shelf
-    for row in np.flatnonzero(candidates.mode == AUTOMATE).tolist():
-        certainty = float(candidates.x[row, VALUE_COLUMN["certainty"]])
-        category = shelf.category_names[shelf.category[candidates.item[row]]]
-        rungs[row] = ladder.rung(category, 0.0 if math.isnan(certainty) else certainty)
+    for row, mode in enumerate(candidates.mode.tolist()):
+        if mode == AUTOMATE:
+            certainty = float(candidates.x[row, VALUE_COLUMN["certainty"]])
+            category = shelf.category_names[shelf.category[candidates.item[row]]]
+            rungs[row] = ladder.rung(category, 0.0 if math.isnan(certainty) else certainty)
     return rungs
 
 

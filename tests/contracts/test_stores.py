@@ -222,9 +222,10 @@ def test_erasure_takes_a_customer_under_all_names(store: Store) -> None:
     assert store.aliases() == []
     assert store.erase("zebra").result() == 0
     store.append([entry(901, "zebra")]).result()
-    assert store.position() == last + 1
+    first = store.position()
+    assert first > last
     # Another log than before, which a state of the one before cannot be brought up to.
-    assert store.group("zebra") == Group("zebra", {}, last + 1, last + 1)
+    assert store.group("zebra") == Group("zebra", {}, first, first)
 
 
 def test_erasure_leaves_no_byte_in_the_file(tmp_path: Path) -> None:

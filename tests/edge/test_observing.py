@@ -31,13 +31,15 @@ def test_meters_tell_of_stages_arms_refusals_and_exploration(shop: Engine, speak
     for stage in STAGES:
         assert value("cxreco_decision_stage_seconds_count", {"stage": stage}) == 2.0
     assert value("cxreco_exploration_entropy_nats_count", {"mode": "all"}) == 2.0
+    assert value("cxreco_requests_total", {"method": "POST", "route": "/v1/decisions", "status": "200"}) == 2.0
+    assert value("cxreco_request_seconds_count", {"route": "/v1/decisions"}) == 2.0
     assert "cxreco_refusals_total" in page and 'arm="champion"' in page
     assert f'cxreco_champion_info{{version="{shop.playbooks["champion"].version}"}} 1.0' in page
 
 
 def test_entropy_is_that_of_modes_and_within_them() -> None:
     metrics = Metrics()
-    metrics.explored(np.array([0.5, 0.25, 0.25]), np.array([0, 2, 2], np.int16))
+    metrics.decided("hold", "champion", Marks(), explored=((0.5, 0.25, 0.25), np.array([0, 2, 2], np.int16)))
     value = metrics.registry.get_sample_value
     assert value("cxreco_exploration_entropy_nats_sum", {"mode": "all"}) == pytest.approx(np.log(2))
     assert value("cxreco_exploration_entropy_nats_sum", {"mode": "curated_offering"}) == pytest.approx(np.log(2))
