@@ -1,8 +1,10 @@
 """LightGBM models as flat arrays, scored in compiled code, equal to the bit to LightGBM's own raw score.
 
 Up to 64 leaves a tree by QuickScorer (Lucchese et al., SIGIR 2015; over rows at once, SIGIR 2016): a tree keeps one
-word a row, a bit a leaf; the nodes are visited by feature in ascending threshold, each node whose test fails clears
-the leaves of its left side, and the lowest bit left is the exit leaf. Trees with more leaves are walked.
+word a row, a bit a leaf; each node whose test fails clears the leaves of its left side, and the lowest bit left is the
+exit leaf. Few rows visit the nodes by feature in ascending threshold. Of many rows every value is first replaced by how
+many thresholds it is above: then a test compares short integers, many rows an instruction, and the nodes are visited
+tree by tree, so that the words of a tree stay at hand. Trees with more leaves are walked.
 """
 
 from dataclasses import dataclass
@@ -15,13 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 from cxreco.compiled import compiled
 from cxreco.errors import BadInput, BadSpec
 from cxreco.request.lightgbm_library import Booster
-from cxreco.request.trees import HIGHEST, NODE, Tests, parsed, quick_tests, readings_of, walk_nodes
+from cxreco.request.trees import HIGHEST, NODE, Nodes, Tests, by_tree, parsed, quick_tests, readings_of, walk_nodes
 
 F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+U64 = NDArray[np.uint64]
+Words = NDArray[np.unsignedinteger]
 MOST_LEAVES = 64
-# Rows at once, and to how many their number is rounded up; fewer than FEW are scored one by one.
+# Rows at once, and to how many their number is rounded up; trees at once; fewer rows than FEW are scored one by one.
 BLOCK = 256
 LANES = 16
+TREES = 4
 FEW = 8
 EVERY_LEAF = -1
 # LightGBM reads smaller magnitudes as zero (kZeroThreshold, a float).
@@ -61,6 +67,8 @@ class Forest:
         (r,) READING, one a feature and missing rule in use.
     tests
         Three (m,) columns by reading and ascending threshold; empty when the forest is walked.
+    quick
+        The tests tree by tree, `trees.by_tree`.
     nodes, roots
         (m,) NODE and (trees,) first node or ~leaf of each tree; empty unless the forest is walked.
     leaves
@@ -72,6 +80,7 @@ class Forest:
     trees: int
     readings: NDArray[np.void]
     tests: Tests
+    quick: Nodes
     nodes: NDArray[np.void]
     roots: NDArray[np.int32]
     leaves: F64
@@ -104,6 +113,7 @@ class Forest:
             trees=len(model.trees),
             readings=rules,
             tests=tests,
+            quick=by_tree(tests, rules, len(model.trees), model.most_leaves),
             nodes=nodes,
             roots=roots,
             leaves=leaves,
@@ -127,7 +137,7 @@ class Forest:
             return _walk(rows, self.readings, self.nodes, self.roots, self.leaves)
         if rows.shape[0] < FEW:
             return _quickscore_few(rows, self.readings, self.tests, self.leaves)
-        return _quickscore(rows, self.readings, self.tests, self.leaves)
+        return _quickscore(rows, (self.readings, self.tests[0]), self.quick, self.leaves)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,64 +233,98 @@ def read_value(value: float, nan: float, zero: float) -> float:
 
 
 @compiled
-def _quickscore(rows: F64, readings: NDArray[np.void], tests: Tests, leaves: F64) -> F64:
-    thresholds, trees, masks = tests
+def _quickscore(rows: F64, readings: tuple[NDArray[np.void], F64], nodes: Nodes, leaves: F64) -> F64:
     n = rows.shape[0]
     out = np.zeros(n)
-    # Whole vectors, padded with rows that never fail a test: a remainder loop costs more than the padding.
+    # Whole vectors: a remainder loop costs more than the padding.
     width = min(BLOCK, (n + LANES - 1) // LANES * LANES)
-    words = np.empty((leaves.shape[0], width), masks.dtype)
-    shared = np.empty(leaves.shape[0], masks.dtype)
-    column = np.empty(width)
+    ranks = np.zeros((readings[0].size, width), nodes[2].dtype)
+    words = np.empty((TREES, width), nodes[2].dtype)
+    room = (np.empty(width), np.empty(width, np.uint64), np.empty(width, np.uint64))
     for first in range(0, n, BLOCK):
-        size = min(BLOCK, n - first)
-        words[:, :] = EVERY_LEAF
-        shared[:] = EVERY_LEAF
-        for g in range(readings.size):
-            _fill(rows[first : first + size, readings[g].feature], readings[g].nan, readings[g].zero, column)
-            highest, lowest = _highest(column), _lowest(column[:size])
-            for k in range(readings[g].start, readings[g].stop):
-                limit = thresholds[k]
-                if not highest > limit:
-                    break
-                if lowest > limit:
-                    # Fails for every row, as all of a customer's and a moment's features do or do not: once for all.
-                    shared[trees[k]] &= masks[k]
-                    continue
-                mask, word = masks[k], words[trees[k]]
-                for r in range(width):
-                    word[r] = word[r] & mask if column[r] > limit else word[r]
-        for t in range(leaves.shape[0]):
-            for r in range(size):
-                out[first + r] += leaves[t, trailing_zeros(words[t, r] & shared[t])]
+        block, total = rows[first : first + BLOCK], out[first : first + BLOCK]
+        for g in range(readings[0].size):
+            _rank(block, readings, g, room, ranks[g])
+        for tree in range(0, leaves.shape[0], TREES):
+            there = min(TREES, leaves.shape[0] - tree)
+            for i in range(there):
+                _clear(ranks, nodes, tree + i, words[i])
+            _add_leaves(words, leaves[tree : tree + there], total)
     return out
 
 
 @compiled
-def _fill(values: F64, nan: float, zero: float, column: F64) -> None:
-    for r in range(values.size):
-        column[r] = read_value(values[r], nan, zero)
-    column[values.size :] = -np.inf
+def _rank(rows: F64, readings: tuple[NDArray[np.void], F64], g: int, room: tuple[F64, U64, U64], out: Words) -> None:
+    """Write how many of the thresholds of a reading each row's value is above.
+
+    Neighbours of the same value are searched for once, and all values step by step together: no branch depends on one.
+    Indices are unsigned, so that none is checked for counting from the end.
+    """
+    values, rank, run = room
+    reading, thresholds = readings[0][g], readings[1]
+    nan, zero, feature = reading.nan, reading.zero, np.uint64(reading.feature)
+    n, one, none = np.uint64(rows.shape[0]), np.uint64(1), np.uint64(0)
+    last = read_value(rows[0, feature], nan, zero)
+    values[0] = last
+    at = none
+    for r in range(n):
+        value = read_value(rows[np.uint64(r), feature], nan, zero)
+        at += np.uint64(value != last)
+        last = value
+        values[at] = value
+        run[np.uint64(r)] = at
+    distinct = at + one
+    for i in range(distinct):
+        rank[i] = none
+    limits = thresholds[reading.start : reading.stop]
+    left = np.uint64(limits.size)
+    while left > none:
+        half = (left + one) >> one
+        for i in range(distinct):
+            rank[i] += half if limits[rank[i] + half - one] < values[i] else none
+        left -= half
+    for r in range(n):
+        out[r] = rank[run[r]]
 
 
 @compiled
-def _highest(column: F64) -> float:
-    a = b = c = d = -np.inf
-    for r in range(0, column.size, 4):
-        # Four chains: one would wait for each comparison.
-        a, b, c, d = max(a, column[r]), max(b, column[r + 1]), max(c, column[r + 2]), max(d, column[r + 3])
-    return max(max(a, b), max(c, d))
+def _clear(ranks: Words, nodes: Nodes, tree: int, word: Words) -> None:
+    """Leave in every row's word the leaves of a tree that its tests leave possible; two nodes a pass."""
+    reading, place, masks, ends = nodes
+    at, end = ends[tree - 1] if tree > 0 else 0, ends[tree]
+    word[:] = EVERY_LEAF
+    if (end - at) % 2:
+        column, limit, mask = ranks[reading[at]], place[at], masks[at]
+        for r in range(word.size):
+            word[r] = word[r] & mask if column[r] > limit else word[r]
+        at += 1
+    every = masks.dtype.type(EVERY_LEAF)
+    for k in range(at, end, 2):
+        column, limit, mask = ranks[reading[k]], place[k], masks[k]
+        other, its_limit, its_mask = ranks[reading[k + 1]], place[k + 1], masks[k + 1]
+        for r in range(word.size):
+            kept = mask if column[r] > limit else every
+            word[r] = word[r] & kept & (its_mask if other[r] > its_limit else every)
 
 
 @compiled
-def _lowest(column: F64) -> float:
-    a = b = c = d = np.inf
-    whole = column.size // 4 * 4
-    for r in range(0, whole, 4):
-        a, b, c, d = min(a, column[r]), min(b, column[r + 1]), min(c, column[r + 2]), min(d, column[r + 3])
-    for r in range(whole, column.size):
-        a = min(a, column[r])
-    return min(min(a, b), min(c, d))
+def _add_leaves(words: Words, leaves: F64, out: F64) -> None:
+    """Add the exit leaves of some trees, in their order."""
+    if leaves.shape[0] == TREES:
+        for r in range(out.size):
+            total = out[r] + leaves[0, _exit(words[0, r])]
+            total += leaves[1, _exit(words[1, r])]
+            total += leaves[2, _exit(words[2, r])]
+            out[r] = total + leaves[3, _exit(words[3, r])]
+        return
+    for i in range(leaves.shape[0]):
+        for r in range(out.size):
+            out[r] += leaves[i, _exit(words[i, r])]
+
+
+@compiled
+def _exit(word: int) -> int:
+    return trailing_zeros(np.uint64(word))  # type: ignore[no-any-return]
 
 
 @compiled

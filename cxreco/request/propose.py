@@ -17,7 +17,7 @@ from cxreco.request.actions import Actions, Fitting
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
 from cxreco.request.context import Context, Sight
 from cxreco.request.features import RANKER_COLUMN, ranker_rows
-from cxreco.request.moment_codes import codes_of
+from cxreco.request.moment_codes import MomentCodes, codes_of
 from cxreco.request.need import NeedModel, read_grid
 from cxreco.request.need_features import need_rows
 from cxreco.request.offers import Offers, room
@@ -35,6 +35,9 @@ I64 = NDArray[np.int64]
 I16 = NDArray[np.int16]
 Bool = NDArray[np.bool_]
 Records = NDArray[np.void]
+# What `_seen` takes but the market, and what `_offered` gives.
+Seen = tuple[tuple[Records, F64], tuple[int, int, bool, int], tuple[I32, F64, F64, F64], tuple[I64, F64, F64]]
+Offered = tuple[I16, I16, I32, F64, I32, F64, I32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +91,15 @@ def propose(models: RequestModels, state: State, moment: Moment, market: Market)
     Candidates
         Only items that can be bought, none twice in a slate; the same input gives the same output to the bit.
     """
-    context = context_of(models, state, moment, market)
-    mode, action, slate, score, reason, x, anchors = _offered(
-        context.sight,
+    mc, there, seen = _looked(models, state, moment, market)
+    sight, (mode, action, slate, score, reason, x, anchors) = _seen_and_offered(
+        seen,
         models.actions.fitting(moment),
         (state.head, state.category_slots, state.contact_slots, state.item_slots),
-        (moment_features(moment), seconds(moment.at), context.there),
+        (moment_features(moment), seconds(moment.at), there),
         market.columns,
     )
+    context = Context(state=state, moment=moment, mc=mc, market=market, model=models.need, there=there, sight=sight)
     return Candidates(
         mode=mode,
         action=action,
@@ -112,6 +116,13 @@ def propose(models: RequestModels, state: State, moment: Moment, market: Market)
 
 def context_of(models: RequestModels, state: State, moment: Moment, market: Market) -> Context:
     """Return the moment as columns: recalled, described and scored once, for all modes."""
+    mc, there, seen = _looked(models, state, moment, market)
+    sight = _seen(*seen, market.columns)
+    return Context(state=state, moment=moment, mc=mc, market=market, model=models.need, there=there, sight=sight)
+
+
+def _looked(models: RequestModels, state: State, moment: Moment, market: Market) -> tuple[MomentCodes, I32, Seen]:
+    """Return the moment in codes, what is in the cart or looked at, and what `_seen` makes a sight of."""
     mc = codes_of(moment, market)
     there, found = asked_of(mc, market)
     slots = state.item_slots
@@ -123,14 +134,13 @@ def context_of(models: RequestModels, state: State, moment: Moment, market: Mark
         (models.recall.counts, models.recall.most),
     )
     score = models.ranker.scores(x)
-    sight = _seen(
+    seen = (
         (slots, readings),
         (mc.at, mc.item, bool(moment.query), moment.max_items),
         (codes, x, score, models.ranker.buy(x, score)),
         (bought, models.need.grid(own), models.need.days),
-        market.columns,
     )
-    return Context(state=state, moment=moment, mc=mc, market=market, model=models.need, there=there, sight=sight)
+    return mc, there, seen
 
 
 _AHEAD = (3.0, 7.0)
@@ -211,13 +221,26 @@ def _offerable(x: F64, codes: I32, slots: Records, m: Columns) -> tuple[Bool, Bo
 
 
 @compiled
+def _seen_and_offered(
+    seen: Seen,
+    fitting: Fitting,
+    customer: tuple[Records, Records, Records, Records],
+    moment: tuple[F64, int, I32],
+    m: Columns,
+) -> tuple[Sight, Offered]:
+    """Return the sight and what is offered on it: one way into compiled code and back, not two."""
+    sight = _seen(seen[0], seen[1], seen[2], seen[3], m)
+    return sight, _offered(sight, fitting, customer, moment, m)
+
+
+@compiled
 def _offered(
     s: Sight,
     fitting: Fitting,
     customer: tuple[Records, Records, Records, Records],
     moment: tuple[F64, int, I32],
     m: Columns,
-) -> tuple[I16, I16, I32, F64, I32, F64, I32]:
+) -> Offered:
     """Return the columns of the candidates: mode, action, slate, score, reason and value features, `hold` first.
 
     And what their reasons may name. `moment` is its features, its seconds, and what is in the cart or looked at.

@@ -1,6 +1,7 @@
 """Lists of items with scores, compiled: sorted in place, looked up, and joined into columns."""
 
 import numpy as np
+from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
@@ -48,14 +49,14 @@ def joined(named: I32, score: F64, sizes: I64, most: int) -> tuple[I32, NDArray[
 
     The first group is kept whole and has no column. Of too many codes those go that rank last in all their recalls.
     """
-    codes = np.unique(named)
+    codes, rows = _numbered(named)
     sources = np.zeros(codes.size, np.uint16)
     scores = np.zeros((codes.size, sizes.size - 1))
     best = np.full(codes.size, named.size)
     at = 0
     for group in range(sizes.size):
         for rank in range(sizes[group]):
-            row = np.searchsorted(codes, named[at])
+            row = rows[at]
             if group == 0:
                 best[row] = -1
             else:
@@ -65,5 +66,51 @@ def joined(named: I32, score: F64, sizes: I64, most: int) -> tuple[I32, NDArray[
             at += 1
     if codes.size <= most:
         return codes, sources, scores
-    kept = np.sort(np.argsort(best, kind="mergesort")[: max(most, sizes[0])])
+    kept = _least(best, max(most, sizes[0]), named.size)
     return codes[kept], sources[kept], scores[kept]
+
+
+@compiled
+def _numbered(named: I32) -> tuple[I32, I32]:
+    """Return the codes once, ascending, and the place of each named one among them; a bit a code, no sort."""
+    one, low = np.uint64(1), np.int32(63)
+    words = np.zeros((named.max() >> 6) + 1 if named.size else 0, np.uint64)
+    for code in named:
+        words[code >> 6] |= one << np.uint64(code & low)
+    before = np.empty(words.size, np.int32)
+    codes = np.empty(named.size, np.int32)
+    n = 0
+    for i in range(words.size):
+        before[i] = n
+        word = words[i]
+        while word:
+            codes[n] = (i << 6) + trailing_zeros(word)
+            word &= word - one
+            n += 1
+    rows = np.empty(named.size, np.int32)
+    for i in range(named.size):
+        row = before[named[i] >> 6]
+        while codes[row] < named[i]:
+            row += 1
+        rows[i] = row
+    return codes[:n], rows
+
+
+@compiled
+def _least(best: I64, most: int, highest: int) -> I64:
+    """Return the places of the `most` least numbers from -1 to `highest`, the earlier among equals, ascending."""
+    counts = np.zeros(highest + 2, np.int64)
+    for rank in best:
+        counts[rank + 1] += 1
+    limit, left = -1, min(most, best.size)
+    kept = np.empty(left, np.int64)
+    while limit < highest and counts[limit + 1] <= left:
+        left -= counts[limit + 1]
+        limit += 1
+    n = 0
+    for row in range(best.size):
+        if best[row] < limit or (best[row] == limit and left > 0):
+            left -= best[row] == limit
+            kept[n] = row
+            n += 1
+    return kept

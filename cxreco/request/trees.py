@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cxreco.errors import BadSpec
 
 F64 = NDArray[np.float64]
-NARROW_LEAVES = 32
+NARROWEST_LEAVES, NARROW_LEAVES = 16, 32
 # Infinity is kept for "missing, goes right": a value reads at most this, and a split of missing against all the rest,
 # which LightGBM writes as `value <= inf`, gets this threshold.
 HIGHEST = float(np.finfo(np.float64).max)
@@ -23,6 +23,8 @@ READING = np.dtype([("feature", "<i8"), ("nan", "<f8"), ("zero", "<f8"), ("start
 # The nodes of QuickScorer in order: thresholds, their trees, and the leaves that stay possible when
 # `value <= threshold` fails, a bit each (32 bits where they suffice).
 Tests = tuple[F64, NDArray[np.int32], NDArray[np.unsignedinteger]]
+# The same nodes tree by tree: the reading, the place among that reading's thresholds, the mask; and where trees end.
+Nodes = tuple[NDArray[np.int32], NDArray[np.unsignedinteger], NDArray[np.unsignedinteger], NDArray[np.int64]]
 # A node of the walk: children are nodes, or ~leaf when negative, numbered over the whole forest.
 NODE = np.dtype([("threshold", "<f8"), ("reading", "<i4"), ("left", "<i4"), ("right", "<i4"), ("_", "<i4")])
 
@@ -166,6 +168,18 @@ def quick_tests(trees: Sequence[Tree], of_node: list[NDArray[np.int64]], rules: 
     rules["stop"] = np.searchsorted(reading[order], np.arange(rules.size), side="right")
     word = np.uint32 if most <= NARROW_LEAVES else np.uint64
     return (threshold[order], tree_of[order], np.concatenate(masks)[order].astype(word)), leaves
+
+
+def by_tree(tests: Tests, rules: NDArray[np.void], trees: int, most_leaves: int) -> Nodes:
+    """Return the tests tree by tree; places and masks in the narrowest word that has a bit for every leaf."""
+    spans = rules["stop"] - rules["start"]
+    reading = np.repeat(np.arange(rules.size, dtype=np.int32), spans)
+    place = np.arange(reading.size) - rules["start"][reading]
+    order = np.argsort(tests[1], kind="stable")
+    short = most_leaves <= NARROWEST_LEAVES and spans.max(initial=0) <= np.iinfo(np.uint16).max
+    word = np.uint16 if short else tests[2].dtype
+    ends = np.searchsorted(tests[1][order], np.arange(trees), side="right")
+    return reading[order], place[order].astype(word), tests[2][order].astype(word), ends
 
 
 def _left_to_right(tree: Tree) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
