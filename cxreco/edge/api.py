@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, FastAPI, Path, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from cxreco import __version__
@@ -39,7 +40,34 @@ class _Route(APIRoute):
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
-            return await handle(_OrjsonRequest(request.scope, request.receive))
+            orderly = _OrjsonRequest(request.scope, request.receive)
+            # What was read of the body already is not there to be read again.
+            vars(orderly).update({name: value for name, value in vars(request).items() if name == "_body"})
+            return await handle(orderly)
+
+        return handler
+
+
+class _BodyRoute(_Route):
+    """A route whose endpoint takes a body of one type and nothing else.
+
+    A good body is read straight into it, which costs a third of what FastAPI does between the two; whatever is wrong
+    with one is FastAPI's to say.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle, endpoint = super().get_route_handler(), self.endpoint
+        body_type: Any
+        (body_type,) = (param.field_info.annotation for param in self.dependant.body_params)
+        read = TypeAdapter(body_type).validate_python
+
+        async def handler(request: Request) -> Response:
+            try:
+                body = read(orjson.loads(await request.body()))
+            except ValueError:
+                return await handle(request)
+            answer: Response = await endpoint(body)
+            return answer
 
         return handler
 
@@ -105,9 +133,10 @@ def _feeding(engine: Engine) -> APIRouter:
 
 def _deciding(engine: Engine) -> APIRouter:
     router = APIRouter(route_class=_Route, tags=["decide"])
+    asked = APIRouter(route_class=_BodyRoute, tags=["decide"])
     deadline_s = engine.settings.decide_deadline_ms / 1_000
 
-    @router.post("/v1/decisions", response_model=schemas.DecisionOut, responses=responses(409, 413, 415, 422, 429, 503))
+    @asked.post("/v1/decisions", response_model=schemas.DecisionOut, responses=responses(409, 413, 415, 422, 429, 503))
     async def decide(body: schemas.DecisionIn) -> Response:
         """Choose the mode and the next-best action for a moment."""
         ask = body.ask(engine.clock(), schemas.digest(body.model_dump(mode="json")) if body.request_id else "")
@@ -140,6 +169,7 @@ def _deciding(engine: Engine) -> APIRouter:
             }
         )
 
+    router.routes[:0] = asked.routes
     return router
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cxreco.edge.shop import Shop, names_in
 from cxreco.edge.store import DECISION, Entry, Group, Row, Store
-from cxreco.journey import MODE_CODE, Event, Mode
+from cxreco.journey import MODE_CODE, Event
 from cxreco.recognise.codes import channel_of, ref_of
 from cxreco.recognise.events import parse_event, to_row
 from cxreco.recognise.layout import TICK
@@ -19,6 +19,8 @@ from cxreco.recognise.ticks import DecisionRef, TickRow, rows_of, tick_of_decisi
 Ticks = NDArray[np.void]
 Record = Mapping[str, Any]
 REMEMBERED = 50_000
+# By the mode's name, however it is spelt: as text in a record that was read, as the mode itself in one just made.
+_MODE_CODE: Mapping[str, int] = {mode.value: code for mode, code in MODE_CODE.items()}
 
 
 def event_of(row: Row) -> Event:
@@ -51,7 +53,7 @@ def decision_ref(record: Record, shop: Shop) -> DecisionRef:
     quantity = record["quantity"]
     return DecisionRef(
         ref=ref_of(record["decision_id"]),
-        mode=MODE_CODE[Mode(record["mode"])],
+        mode=_MODE_CODE[record["mode"]],
         item=item,
         category=shop.catalogue.category_of(item) if item >= 0 else 0,
         channel=int(channel_of(record["moment"]["channel"])),

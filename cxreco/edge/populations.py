@@ -4,7 +4,9 @@ A decision records which one it used; replay and training read the same file.
 """
 
 import io
+from bisect import bisect_right
 from collections import OrderedDict
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -94,5 +96,5 @@ class Populations:
 
 def version_of(published: Published, at: int) -> str:
     """Return the version that serves a moment: the latest of instants up to it; `none` before the first."""
-    before = [entry for entry in published if entry[0] <= at]
-    return f"{before[-1][0]}-{before[-1][1]}" if before else NONE
+    count = bisect_right(published, at, key=itemgetter(0))
+    return f"{published[count - 1][0]}-{published[count - 1][1]}" if count else NONE

@@ -65,8 +65,8 @@ class Shop:
     @property
     def version(self) -> str:
         """What `as_of` needs to rebuild this shop: versions of items taken in, and how many codes of each kind."""
-        sizes = self._sizes()
-        return f"{self.items_at}.{sizes[ITEM]}.{sizes[CATEGORY]}.{sizes[BRAND]}"
+        codes = self.codes
+        return f"{self.items_at}.{len(codes.item_ids)}.{len(codes.category_names)}.{len(codes.brand_names)}"
 
     def refresh(self) -> None:
         """Take in what other processes, or this one, have put into the store since."""

@@ -105,7 +105,7 @@ class Catalogue:
         # item code -> its versions as (effective_at, row), in force order
         self._history: dict[int, list[tuple[int, int]]] = {}
         self._categories: dict[int, int] = {}
-        self._changes: NDArray[np.int64] | None = None
+        self._changes: list[int] | None = None
         self._cached: dict[tuple[int, int], Shelf] = {}
 
     def __len__(self) -> int:
@@ -151,10 +151,8 @@ class Catalogue:
     def shelf(self, at: int) -> Shelf:
         """Return what the shop sold at an instant; the same object as long as nothing changed in between."""
         if self._changes is None:
-            self._changes = np.array(
-                sorted({at for history in self._history.values() for at, _ in history[1:]}), dtype=np.int64
-            )
-        key = (int(np.searchsorted(self._changes, at, side="right")), len(self.codes.item_ids))
+            self._changes = sorted({at for history in self._history.values() for at, _ in history[1:]})
+        key = (bisect_right(self._changes, at), len(self.codes.item_ids))
         shelf = self._cached.get(key)
         if shelf is None:
             while len(self._cached) >= _SHELVES:

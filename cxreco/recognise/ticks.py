@@ -62,6 +62,7 @@ _KINDS: Mapping[str, Kind] = MappingProxyType(
         "consent_changed": Kind.CONSENT,
     }
 )
+_DECIDED = int(Kind.DECIDED)
 _EVERYWHERE = frozenset({"all", "any", "*"})
 
 
@@ -170,27 +171,12 @@ def rows_of(
 
 def tick_of_decision(ref: DecisionRef, *, at: int, seq: int, customer: int) -> NDArray[np.void]:
     """Return the tick of a decision that was made, (1,) of TICK; flag 1 where it is a contact."""
-    return ticks_from(
-        [
-            (
-                at,
-                seq,
-                customer,
-                ref.ref,
-                ref.until,
-                int(Kind.DECIDED),
-                ref.mode,
-                ref.channel,
-                int(ref.contact),
-                ref.item,
-                ref.category,
-                ref.quantity,
-                NAN,
-                NAN,
-                NAN,
-            )
-        ]
-    )
+    tick = np.empty(1, TICK)
+    tick[0] = (
+        at, seq, customer, ref.ref, ref.until, _DECIDED, ref.mode, ref.channel, ref.contact, ref.item, ref.category,
+        ref.quantity, NAN, NAN, NAN,
+    )  # fmt: skip
+    return tick
 
 
 def _named_item(context: _Context) -> int:
