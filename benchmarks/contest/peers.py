@@ -1,21 +1,18 @@
 """Comparators as the contest sees them: an environment made once, a process each season, a desk between it and us."""
 
-import hashlib
 import json
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from apart.environment import python_with
 from numpy.typing import NDArray
 
 from contest.sights import NAMES, groups, sight
 from contest.ways import Way
-from cxreco.errors import CxRecoError, NotFound
+from cxreco.errors import CxRecoError
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
 
 F64 = NDArray[np.float64]
@@ -31,21 +28,7 @@ def environment() -> Path:
     NotFound
         If it cannot be made: without a network, or without wheels for this Python.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cxreco"
-    name = hashlib.sha256(" ".join((*PACKAGES, sys.version)).encode()).hexdigest()[:8]
-    folder = cache / f"contest-{name}"
-    python = folder / "bin" / "python"
-    if (folder / "ready").exists():
-        return python
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(folder)], check=True)
-        subprocess.run([uv, "pip", "install", "-q", "--python", str(python), *PACKAGES], check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise NotFound(f"the comparators' environment could not be made: {error}") from error
-    (folder / "ready").write_text("\n".join(PACKAGES) + "\n")
-    return python
+    return python_with(PACKAGES, "contest")
 
 
 class Desk:

@@ -1,0 +1,1 @@
+"""What peers need to run apart from cxreco."""

@@ -1,0 +1,1 @@
+"""What `benchmarks/retrieval.py` is made of."""
