@@ -5,10 +5,12 @@ from the beginning. Categories are the exception: states are folded by category,
 for all of its past, that of its latest version.
 """
 
+import math
 from bisect import bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,14 @@ _VERSION = np.dtype(
     ]
 )
 _SHELVES = 8
+# After every instant of the same number.
+END = 2**62
+# A shelf is made from the one before where no more items changed than this, plus so large a share of them.
+FEW, FEW_SHARE = 50, 0.02
+_DEFAULTS: Mapping[str, float | bool] = {
+    "price": math.nan, "margin": math.nan, "category": 0, "available": False, "known": False, "born_at": 0,
+    "restocked_at": 0,
+}  # fmt: skip
 T = TypeVar("T", bound=np.generic)
 
 
@@ -85,11 +95,13 @@ class Catalogue:
     """
 
     __slots__ = (
+        "_base",
         "_cached",
         "_categories",
         "_changes",
         "_count",
         "_history",
+        "_put",
         "_titles",
         "_versions",
         "codes",
@@ -105,8 +117,12 @@ class Catalogue:
         # item code -> its versions as (effective_at, row), in force order
         self._history: dict[int, list[tuple[int, int]]] = {}
         self._categories: dict[int, int] = {}
-        self._changes: list[int] | None = None
+        # (effective_at, item code) of every version but an item's first, ascending: when the shelf changes.
+        self._changes: list[tuple[int, int]] = []
         self._cached: dict[tuple[int, int], Shelf] = {}
+        # The shelf built last, where on `_changes` it stands, and what was put since.
+        self._base: tuple[Shelf, int] | None = None
+        self._put: set[int] = set()
 
     def __len__(self) -> int:
         return self._count
@@ -127,9 +143,12 @@ class Catalogue:
         history = self._history.setdefault(code, [])
         first = not history
         insort(history, (effective_at, row))
+        if not first:
+            # Whichever came second: an item's first version holds from the beginning.
+            self._note_change(max(effective_at, history[1][0]) if history[0][1] == row else effective_at, code)
         before = self._categories.get(code, 0)
         category = self._categories[code] = int(self._versions[history[-1][1]]["category"])
-        self._changes = None
+        self._put.add(code)
         self._cached.clear()
         return coded and (first or category != before or effective_at < arrived_at)
 
@@ -150,15 +169,70 @@ class Catalogue:
 
     def shelf(self, at: int) -> Shelf:
         """Return what the shop sold at an instant; the same object as long as nothing changed in between."""
-        if self._changes is None:
-            self._changes = sorted({at for history in self._history.values() for at, _ in history[1:]})
-        key = (bisect_right(self._changes, at), len(self.codes.item_ids))
+        place = bisect_right(self._changes, (at, END))
+        key = (place, len(self.codes.item_ids))
         shelf = self._cached.get(key)
         if shelf is None:
             while len(self._cached) >= _SHELVES:
                 del self._cached[next(iter(self._cached))]
-            shelf = self._cached[key] = self._build(at)
+            shelf = self._cached[key] = self._followed(at, place) or self._built(at)
+            self._base = shelf, place
+            self._put.clear()
         return shelf
+
+    def _note_change(self, at: int, code: int) -> None:
+        place = bisect_right(self._changes, (at, END))
+        insort(self._changes, (at, code))
+        # Where it stands at the same instant or just behind, one too many does no harm: the item is in `_put`.
+        if self._base is not None and place <= self._base[1]:
+            self._base = self._base[0], self._base[1] + 1
+
+    def _followed(self, at: int, place: int) -> Shelf | None:
+        """Return the shelf made from the one built last; None where too much has changed for that to be cheaper."""
+        if self._base is None or len(self.codes.category_names) != len(self._base[0].category_names):
+            return None
+        before, stood = self._base
+        between = self._changes[min(stood, place) : max(stood, place)]
+        codes = sorted({*self._put, *(code for _, code in between), *range(len(before), len(self.codes.item_ids))})
+        return None if len(codes) > FEW + len(before) * FEW_SHARE else self._changed(before, codes, at)
+
+    def _changed(self, before: Shelf, codes: list[int], at: int) -> Shelf:
+        """Return a shelf that differs in some items alone; texts that did not change are the same lists."""
+        n = len(self.codes.item_ids)
+        columns: dict[str, Any] = {
+            name: _wider(getattr(before, name), n, default) for name, default in _DEFAULTS.items()
+        }
+        texts: dict[str, Any] = {}
+        more = n - len(before)
+        for name in ("titles", "brands"):
+            old = getattr(before, name)
+            texts[name] = [*old, *[""] * more] if more else old
+        for code in codes:
+            history = self._history.get(code)
+            if not history:
+                continue
+            row = self._row_at(code, at)
+            version = self._versions[row]
+            price, margin = float(version["price"]), float(version["margin"])
+            columns["price"][code] = price
+            columns["margin"][code] = self.margin_share * price if math.isnan(margin) else margin
+            columns["category"][code] = self._categories[code]
+            columns["available"][code] = version["available"]
+            columns["known"][code] = True
+            columns["born_at"][code] = history[0][0]
+            columns["restocked_at"][code] = self._restocked_of(history, at)
+            said = {"titles": self._titles[row], "brands": self.codes.brand_names[int(version["brand"])]}
+            for name, text in said.items():
+                if texts[name][code] != text:
+                    if texts[name] is getattr(before, name):
+                        texts[name] = list(texts[name])
+                    texts[name][code] = text
+        return Shelf(**columns, **texts, category_names=before.category_names)
+
+    def _restocked_of(self, history: list[tuple[int, int]], at: int) -> int:
+        there = [(when, bool(self._versions[row]["available"])) for when, row in history]
+        back = (when for (_, was), (when, now) in pairwise(there) if now and not was and when <= at)
+        return max(back, default=0)
 
     def _row_at(self, code: int, at: int) -> int:
         history = self._history.get(code)
@@ -182,7 +256,8 @@ class Catalogue:
         self._count += 1
         return self._count - 1
 
-    def _build(self, at: int) -> Shelf:
+    def _built(self, at: int) -> Shelf:
+        """Return the shelf made of all versions."""
         n = len(self.codes.item_ids)
         versions = self._versions[: self._count]
         order = np.lexsort((versions["effective_at"], versions["item"]))
@@ -227,4 +302,11 @@ def _restocked(versions: NDArray[np.void], at: int, n: int) -> NDArray[np.int64]
 def _spread(values: NDArray[T], where: NDArray[np.bool_], default: float) -> NDArray[T]:
     out = np.full(where.size, default, dtype=values.dtype)
     out[where] = values
+    return out
+
+
+def _wider(values: NDArray[T], n: int, default: float) -> NDArray[T]:
+    """Return a copy with room for n items."""
+    out = np.full(n, default, dtype=values.dtype)
+    out[: values.size] = values
     return out

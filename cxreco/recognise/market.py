@@ -145,18 +145,20 @@ def market_of(shelf: Shelf, population: Population, codes: Codes, previous: Mark
         category_starts=category_starts,
         category_items=by_category,
         new=new,
-        columns=_columns(shelf, population, top, (category_starts, by_category), new),
+        columns=_columns(shelf, population, top, (category_starts, by_category), new, previous),
     )
 
 
-def _columns(shelf: Shelf, population: Population, top: I32, by_category: tuple[I64, I32], new: I32) -> Columns:
+def _columns(
+    shelf: Shelf, population: Population, top: I32, by_category: tuple[I64, I32], new: I32, before: Market | None
+) -> Columns:
     n = len(shelf)
     compared = np.arange(n, dtype=np.int32) if n <= COMPARED else np.sort(top[:COMPARED])
     best = float(population.popularity[population.top[0]]) if len(population.top) else 0.0
     return Columns(
         available=_plain(shelf.available, np.bool_),
         buyable=_plain(shelf.available & ~np.isnan(shelf.price), np.bool_),
-        titled=np.array([bool(title) for title in shelf.titles], np.bool_),
+        titled=_titled(shelf, before),
         price=_plain(shelf.price, np.float64),
         margin=_plain(shelf.margin, np.float64),
         category=_plain(shelf.category, np.int32),
@@ -179,7 +181,7 @@ def _columns(shelf: Shelf, population: Population, top: I32, by_category: tuple[
         rarity=_plain(population.rarity, np.float32),
         factors=_plain(population.factors, np.float32),
         compared=compared,
-        tastes=_plain(population.factors[compared].T, np.float32),
+        tastes=_tastes(population, compared, before),
         top=_plain(top, np.int32),
         category_starts=_plain(by_category[0], np.int64),
         category_items=_plain(by_category[1], np.int32),
@@ -187,6 +189,18 @@ def _columns(shelf: Shelf, population: Population, top: I32, by_category: tuple[
         # 1 where nothing has been sold, so that shares of it are 0.
         best_sold=best if best > 0.0 else 1.0,
     )
+
+
+def _titled(shelf: Shelf, before: Market | None) -> Bool:
+    if before is not None and before.shelf.titles is shelf.titles:
+        return before.columns.titled
+    return np.array([bool(title) for title in shelf.titles], np.bool_)
+
+
+def _tastes(population: Population, compared: I32, before: Market | None) -> F32:
+    """Return the (d, m) factors of what is compared: the largest array of all, made anew only where it differs."""
+    same = before is not None and before.population is population and np.array_equal(before.columns.compared, compared)
+    return before.columns.tastes if before and same else _plain(population.factors[compared].T, np.float32)
 
 
 def _plain(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:

@@ -89,10 +89,10 @@ class SearchIndex:
         self._ids = {item_id: code for code, item_id in enumerate(item_ids[:n])}
         self._plain_ids = {_plain(item_id): code for code, item_id in reversed(list(enumerate(item_ids[:n])))}
         self._texts = (
-            tuple(shelf.titles),
-            tuple(shelf.brands),
+            shelf.titles,
+            shelf.brands,
             np.asarray(shelf.category),
-            tuple(shelf.category_names),
+            shelf.category_names,
         )
         read = {} if previous is None else previous._read
         texts = {*shelf.titles, *shelf.brands, *shelf.category_names}
@@ -116,9 +116,9 @@ class SearchIndex:
         titles, brands, category, names = self._texts
         return (
             len(shelf) == len(self)
-            and tuple(shelf.titles) == titles
-            and tuple(shelf.brands) == brands
-            and tuple(shelf.category_names) == names
+            and (shelf.titles is titles or shelf.titles == titles)
+            and (shelf.brands is brands or shelf.brands == brands)
+            and shelf.category_names == names
             and np.array_equal(shelf.category, category)
         )
 

@@ -3,11 +3,13 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cxreco.journey import DAY, Item
-from cxreco.recognise.catalogue import Catalogue
+from cxreco.recognise import catalogue as module
+from cxreco.recognise.catalogue import Catalogue, Shelf
 from cxreco.recognise.codes import Codes
 
 
@@ -100,3 +102,38 @@ def test_a_large_shelf_keeps_its_order():
     shelf = catalogue.shelf(0)
     assert np.array_equal(shelf.price, np.arange(20_000.0))
     assert np.array_equal(shelf.category, 1 + np.arange(20_000) % 7)
+
+
+puts = st.tuples(
+    st.just("put"), st.integers(0, 4), st.integers(0, 9), st.sampled_from((1.0, 2.0)), st.booleans(),
+    st.sampled_from(("a", "b")),
+)  # fmt: skip
+asks = st.tuples(st.just("ask"), st.integers(-1, 10))
+
+
+@given(st.lists(st.one_of(puts, asks), max_size=40), st.sampled_from((0, 50)))
+def test_a_shelf_made_from_the_one_before_is_the_one_made_of_all_versions(told, few):
+    catalogue = Catalogue(Codes(), 0.25)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "FEW", few)
+        for what, *rest in told:
+            if what == "ask":
+                shelf, whole = catalogue.shelf(rest[0]), catalogue._built(rest[0])
+                for name in Shelf.__dataclass_fields__:
+                    np.testing.assert_array_equal(getattr(shelf, name), getattr(whole, name), name)
+            else:
+                number, at, price, there, title = rest
+                one = item(f"i{number}", price, title=title, brand=title, available=there, effective_at=at)
+                catalogue.put(one, arrived_at=5)
+
+
+def test_a_new_price_leaves_the_texts_alone_and_reads_no_other_item(monkeypatch):
+    catalogue = Catalogue(Codes())
+    for number in range(200):
+        catalogue.put(item(f"i{number}"), arrived_at=0)
+    before = catalogue.shelf(1)
+    monkeypatch.setattr(Catalogue, "_built", lambda *_: pytest.fail("all versions were read"))
+    catalogue.put(item("i7", 3.0), arrived_at=2)
+    after = catalogue.shelf(2)
+    assert after.titles is before.titles
+    assert np.flatnonzero(after.price != before.price).tolist() == [7]
