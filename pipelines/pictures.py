@@ -96,7 +96,7 @@ def coefficient_picture(frame: pd.DataFrame, title: str) -> bytes:
     """
     groups = [(str(mode), part.iloc[::-1]) for mode, part in frame.groupby("mode", sort=False)]
     tallest = max(len(part) for _, part in groups)
-    figure = Figure(figsize=(1.5 + 3.1 * len(groups), 1.2 + 0.3 * tallest), layout="constrained")
+    figure = Figure(figsize=(1.5 + 3.1 * len(groups), 1.5 + 0.3 * max(tallest, LEAST_ROWS)), layout="constrained")
     panels = figure.subplots(1, len(groups), squeeze=False)
     for axes, (mode, part) in zip(panels[0], groups, strict=True):
         axes.axvline(0.0, color=COLOURS[2], linewidth=0.8)
