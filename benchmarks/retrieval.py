@@ -24,8 +24,8 @@ from rich.table import Table
 from under_load.report import hardware
 
 from cxreco.errors import NotFound
-from cxreco.recognise.market import COMPARED, Columns
-from cxreco.request.recalling import collaborative
+from cxreco.recognise.market import COMMON, COMPARED, Columns
+from cxreco.request.recalling import collaborative, nearness
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -61,7 +61,7 @@ def columns_of(factors: F32, by_sales: I64) -> Columns:
         "compared": compared, "tastes": np.ascontiguousarray(factors[compared].T), "top": compared,
         "category_starts": np.zeros(2, np.int64), "category_items": np.zeros(1, np.int32), "new": np.zeros(1, np.int32),
         "best_sold": 1.0,
-        **{name: np.zeros(n, np.int64) for name in ("born_at", "last_sold_at", "restocked_at")},
+        "restocked_at": np.zeros(n, np.int64), "common": np.zeros((n, len(COMMON))),
     }  # fmt: skip
     return Columns(**{name: plain.get(name, np.zeros(n)) for name in Columns._fields})
 
@@ -83,7 +83,7 @@ def measured(items: int, queries: int) -> dict[str, Any]:
     into = (np.empty(K + 1, np.int32), np.empty(K + 1))
 
     def own(taste: F32) -> I64:
-        n = collaborative(*nobody, taste, columns, K, into)
+        n = collaborative(*nobody, nearness(taste, columns.tastes), columns, K, into)
         return np.pad(into[0][:n].astype(np.int64), (0, K - n), constant_values=-1)
 
     def exact(taste: F32) -> I64:

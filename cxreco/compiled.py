@@ -19,6 +19,8 @@ from numba.misc.appdirs import user_cache_dir
 
 F = TypeVar("F", bound=Callable[..., object])
 
+# What an inner function may return.
+_PLAIN = (None, bool, int, float)
 _LOG = logging.getLogger(__name__)
 _CORE = ("recognise", "request", "respond", "repeat")
 _IMPORTS = re.compile(rb"^from (cxreco[\w.]*) import", re.MULTILINE)
@@ -29,7 +31,30 @@ def compiled(function: F) -> F:
 
     Strict IEEE arithmetic (no fast-math), so that replay and serving agree to the bit.
     """
-    dispatcher = njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
+    return _dispatcher(function)
+
+
+def compiled_inner(function: F) -> F:
+    """Compile a function that works on arrays of its caller: it makes none, and returns None or a plain number.
+
+    Ordinarily every function counts a reference to each array that it is given or cuts out of another, by an atomic
+    instruction each; done row by row for the tens of arrays of a market, that takes longer than the work. Here nothing
+    is counted: the caller holds them all. numba refuses to make an array here, and this refuses to return one; one that
+    another function made and returned here would never be freed, so call none that does.
+
+    Raises
+    ------
+    TypeError
+        If the function says that it returns anything but None, a number or a truth value.
+    """
+    returned = function.__annotations__.get("return", "what it does not say")
+    if returned not in _PLAIN:
+        raise TypeError(f"{function.__qualname__} must return None or a plain number, not {returned}")
+    return _dispatcher(function, _nrt=False)
+
+
+def _dispatcher(function: F, **options: bool) -> F:
+    dispatcher = njit(cache=True, nogil=True, fastmath=False, error_model="numpy", **options)(function)
     _told.update(_elsewhere(str(dispatcher.stats.cache_path)))
     return cast(F, dispatcher)
 

@@ -9,7 +9,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numba.core.errors import TypingError
+from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
 LINKS = {"pipelines": "../pipelines", "models": "../models", "serve.py": "../serve.py"}
@@ -88,6 +91,22 @@ def test_serving_loads_neither_mlflow_nor_training_nor_what_only_training_needs(
     heavy = {"mlflow", "matplotlib", "sklearn", "pandas", "lightgbm", "duckdb", "pyarrow", "scipy.stats"}
     own = {"cxreco.repeat", "cxreco.world", "cxreco.pipelines", "cxreco.tables", "cxreco.respond.head_fitting"}
     assert loaded & (heavy | own) == set()
+
+
+def test_an_inner_function_makes_no_array_and_returns_none() -> None:
+    from cxreco.compiled import compiled_inner
+
+    def cut(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return x[1:]
+
+    with pytest.raises(TypeError, match="plain number"):
+        compiled_inner(cut)
+
+    def fresh(n: int) -> float:
+        return float(np.empty(n).sum())
+
+    with pytest.raises(TypingError):
+        compiled_inner(fresh)(3)
 
 
 def test_compiled_code_is_cached_under_a_name_of_all_that_it_is_made_of() -> None:

@@ -23,6 +23,13 @@ Bool = NDArray[np.bool_]
 # millisecond and is exact, so that a decision can be replayed without keeping an index; what sells less than the
 # hundred-thousandth item has too few buyers for its factors to say anything, and is found by the other recalls.
 COMPARED = 100_000
+# Columns of `Columns.common`, in the order in which a ranker reads them: one read of memory an item, not one a column.
+# Those that need a customer or a moment are filled in later; for the two ages the instants stand here, in microseconds.
+COMMON = (
+    "popularity", "popularity_share", "trend", "repeat_share", "pop_gap", "pop_due", "return_rate",
+    "price", "price_ratio", "price_change", "margin_share", "age_days", "days_since_sold", "category_popularity",
+    "latest",
+)  # fmt: skip
 
 
 class Columns(NamedTuple):
@@ -32,6 +39,8 @@ class Columns(NamedTuple):
     ----------
     buyable, titled
         Available and priced, and whether it has a title.
+    common
+        (n, len(COMMON)) what is the same of an item for everybody, a row an item; NaN where not known.
     compared, tastes
         (m,) items that are compared with a taste, and their (d, m) factors, a row a factor.
     """
@@ -42,17 +51,12 @@ class Columns(NamedTuple):
     price: F64
     margin: F64
     category: I32
-    born_at: I64
+    common: F64
     popularity: F64
-    latest: F64
-    trend: F64
     repeat_share: F64
     gap_mean: F64
     gap_sd: F64
-    return_rate: F64
-    last_sold_at: I64
     restocked_at: I64
-    category_popularity: F64
     category_gap_mean: F64
     neighbours: I32
     lift: F32
@@ -155,6 +159,8 @@ def _columns(
     n = len(shelf)
     compared = np.arange(n, dtype=np.int32) if n <= COMPARED else np.sort(top[:COMPARED])
     best = float(population.popularity[population.top[0]]) if len(population.top) else 0.0
+    # 1 where nothing has been sold, so that shares of it are 0.
+    best_sold = best if best > 0.0 else 1.0
     return Columns(
         available=_plain(shelf.available, np.bool_),
         buyable=_plain(shelf.available & ~np.isnan(shelf.price), np.bool_),
@@ -162,17 +168,12 @@ def _columns(
         price=_plain(shelf.price, np.float64),
         margin=_plain(shelf.margin, np.float64),
         category=_plain(shelf.category, np.int32),
-        born_at=_plain(shelf.born_at, np.int64),
+        common=_common(shelf, population, best_sold, before),
         popularity=_plain(population.popularity, np.float64),
-        latest=_plain(population.latest, np.float64),
-        trend=_plain(population.trend, np.float64),
         repeat_share=_plain(population.repeat_share, np.float64),
         gap_mean=_plain(population.gap_mean, np.float64),
         gap_sd=_plain(population.gap_sd, np.float64),
-        return_rate=_plain(population.return_rate, np.float64),
-        last_sold_at=_plain(population.last_sold_at, np.int64),
         restocked_at=_plain(shelf.restocked_at, np.int64),
-        category_popularity=_plain(population.category_popularity, np.float64),
         category_gap_mean=_plain(population.category_gap_mean, np.float64),
         neighbours=_plain(population.neighbours, np.int32),
         lift=_plain(population.lift, np.float32),
@@ -186,9 +187,45 @@ def _columns(
         category_starts=_plain(by_category[0], np.int64),
         category_items=_plain(by_category[1], np.int32),
         new=_plain(new, np.int32),
-        # 1 where nothing has been sold, so that shares of it are 0.
-        best_sold=best if best > 0.0 else 1.0,
+        best_sold=best_sold,
     )
+
+
+def _common(shelf: Shelf, population: Population, best_sold: float, before: Market | None) -> F64:
+    """Return `Columns.common`: of the rows of the market before, those that may differ are made anew."""
+    n = len(shelf)
+    if before is None or before.population is not population or before.columns.best_sold != best_sold:
+        return _common_of(shelf, population, best_sold, np.arange(n))
+    differs = np.zeros(n, np.bool_)
+    for name in ("price", "margin", "born_at", "category"):
+        now, then = getattr(shelf, name), getattr(before.shelf, name)
+        differs |= (now != then) & ((now == now) | (then == then))
+    common = before.columns.common.copy()
+    common[differs] = _common_of(shelf, population, best_sold, np.flatnonzero(differs))
+    return common
+
+
+def _common_of(shelf: Shelf, population: Population, best_sold: float, codes: NDArray[np.intp]) -> F64:
+    out = np.full((codes.size, len(COMMON)), np.nan)
+    price, margin, born_at = shelf.price[codes], shelf.margin[codes], shelf.born_at[codes]
+    last_sold_at = population.last_sold_at[codes]
+    columns = {
+        "popularity": population.popularity[codes],
+        "popularity_share": np.asarray(population.popularity[codes], np.float64) / best_sold,
+        "trend": population.trend[codes],
+        "repeat_share": population.repeat_share[codes],
+        "pop_gap": population.gap_mean[codes],
+        "return_rate": population.return_rate[codes],
+        "price": price,
+        "margin_share": np.divide(margin, price, out=np.full(codes.size, np.nan), where=price > 0.0),
+        "age_days": np.where(born_at > 0, born_at, np.nan),
+        "days_since_sold": np.where(last_sold_at > 0, last_sold_at, np.nan),
+        "category_popularity": population.category_popularity[shelf.category[codes]],
+        "latest": population.latest[codes],
+    }
+    for name, column in columns.items():
+        out[:, COMMON.index(name)] = column
+    return out
 
 
 def _titled(shelf: Shelf, before: Market | None) -> Bool:

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
 from cxreco.journey import DAY, MODE_CODE, Mode
-from cxreco.recognise.market import Columns
 from cxreco.request.actions import PARAM, RECIPE
 from cxreco.request.context import ORDERS, SINCE, SINCE_VIEW, Sight, best, greatest, needed
 from cxreco.request.offers import Offers, add
@@ -29,14 +28,14 @@ _ORDERS_MADE, _ORDER_DUE = READING["orders"], READING["order_due"]
 
 
 @compiled
-def propose(s: Sight, m: Columns, action: int, recipe: int, params: F64, offers: Offers) -> None:
+def propose(s: Sight, restocked_at: I64, action: int, recipe: int, params: F64, offers: Offers) -> None:
     """Add the candidates of one action of this mode, each a nudge of its own, made by its recipe with its numbers."""
     if recipe == _REPLENISH:
         # The needs that are about due.
         found = greatest(s, s.need, needed(s, params[_MIN_NEED], s.offerable), int(params[_COUNT]))
         _nudges(s, action, found, _SAID_OF_REPLENISH, offers)
     elif recipe == _BACK_IN_STOCK:
-        found = best(s, _wanted_again(s, m, params[_WITHIN]), int(params[_COUNT]))
+        found = best(s, _wanted_again(s, restocked_at, params[_WITHIN]), int(params[_COUNT]))
         _nudges(s, action, found, _SAID_OF_BACK, offers)
     elif recipe == _WINBACK:
         _nudges(s, action, _missed(s, params), _SAID_OF_WINBACK, offers)
@@ -49,12 +48,12 @@ def _nudges(s: Sight, action: int, found: I64, said: I64, offers: Offers) -> Non
 
 
 @compiled
-def _wanted_again(s: Sight, m: Columns, days: float) -> NDArray[np.bool_]:
+def _wanted_again(s: Sight, restocked_at: I64, days: float) -> NDArray[np.bool_]:
     """Return what the customer bought, viewed or put aside while it was there, and that lately came back."""
     where = np.zeros(s.codes.size, np.bool_)
     since = max(s.at - days * DAY, 0.0)
     for i in range(where.size):
-        returned = m.restocked_at[s.codes[i]]
+        returned = restocked_at[s.codes[i]]
         if s.offerable[i] and since < returned <= s.at:
             # Never is NaN: the other of the two counts, and of neither no comparison holds.
             where[i] = s.at - np.fmin(s.x[i, SINCE], s.x[i, SINCE_VIEW]) * DAY < returned

@@ -5,13 +5,13 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
 from cxreco.journey import MODE_CODE, Mode
-from cxreco.recognise.market import Columns
 from cxreco.request.actions import PARAM, RECIPE
 from cxreco.request.context import FRESH, LIKED, MATCH, ORDERS, TOGETHER, Sight, best, spread, weighed
 from cxreco.request.offers import Offers, add, offered
 from cxreco.request.reasons import Reason, preference
 
 F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
 MODE = MODE_CODE[Mode.CURATE]
@@ -34,7 +34,7 @@ _FRESH_EVERY = 4
 
 @compiled
 def propose(
-    s: Sight, categories: NDArray[np.void], m: Columns, action: int, recipe: int, params: F64, offers: Offers
+    s: Sight, categories: NDArray[np.void], of_item: I32, action: int, recipe: int, params: F64, offers: Offers
 ) -> None:
     """Add the candidate of one action of this mode, made by its recipe with its numbers.
 
@@ -42,12 +42,14 @@ def propose(
     ----------
     categories
         What the state knows of the customer's categories.
+    of_item
+        The category of every item of the market.
     """
     slate, said = np.empty(0, np.int64), _SAID_OF_PERSONAL
     if recipe == _PERSONAL:
         slate = _personal(s, params[_SHARE])
     elif recipe == _CATEGORY:
-        slate, said = _category(s, categories, m), _SAID_OF_CATEGORY
+        slate, said = _category(s, categories, of_item), _SAID_OF_CATEGORY
     elif recipe == _COMPLEMENT:
         slate, said = _complement(s, params[_SHARE]), _SAID_OF_COMPLEMENT
     elif recipe == _DISCOVER:
@@ -69,19 +71,19 @@ def _personal(s: Sight, share: float) -> I64:
 
 
 @compiled
-def _category(s: Sight, categories: NDArray[np.void], m: Columns) -> I64:
+def _category(s: Sight, categories: NDArray[np.void], of_item: I32) -> I64:
     """Return the best of the category that the customer is looking at, or looked at most lately."""
-    category = _current_category(s, categories, m)
+    category = _current_category(s, categories, of_item)
     if category <= 0:
         return np.empty(0, np.int64)
     return best(s, s.offerable & (s.category == category) & (s.codes != s.item), s.most)
 
 
 @compiled
-def _current_category(s: Sight, categories: NDArray[np.void], m: Columns) -> int:
+def _current_category(s: Sight, categories: NDArray[np.void], of_item: I32) -> int:
     """Return the category of the item, of the best match, or of the latest view; 0 for none."""
     if s.item >= 0:
-        return int(m.category[s.item])
+        return int(of_item[s.item])
     if s.query:
         match, closest, found = s.x[:, MATCH], 0.0, 0
         for i in range(match.size):

@@ -6,9 +6,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.journey import DAY
-from cxreco.recognise.market import Columns, Market
+from cxreco.recognise.market import COMMON, Columns, Market
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
 from cxreco.request.moment_codes import MomentCodes
@@ -22,11 +22,6 @@ I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
 _SLOTS = len(SLOT_FEATURES)
-_SHELF: tuple[str, ...] = (
-    "popularity", "popularity_share", "trend", "repeat_share", "pop_gap", "pop_due", "return_rate",
-    "price", "price_ratio", "price_change", "margin_share", "age_days", "days_since_sold", "category_popularity",
-    "latest",
-)  # fmt: skip
 _CUSTOMER: tuple[str, ...] = ("orders", "days_since_order", "order_due", "orders_30", "lines_mean", "repeat_share")
 _MOMENT: tuple[str, ...] = ("surface", "hour", "is_sought", "in_cart", "cart_size")
 
@@ -38,7 +33,7 @@ RANKER_FEATURES: tuple[str, ...] = (
     "item_share_180",
     "item_orders_since",
     *(f"category_{name}" for name in SLOT_FEATURES),
-    *_SHELF,
+    *COMMON,
     "customer_orders", "customer_days_since", "customer_due", "customer_orders_30", "customer_lines",
     "customer_repeat_share",
     *_MOMENT,
@@ -49,7 +44,11 @@ RANKER_COLUMN: Mapping[str, int] = MappingProxyType({name: i for i, name in enum
 _WIDTH = len(RANKER_FEATURES)
 _LAST_QUANTITY = RANKER_COLUMN["item_last_quantity"]
 _CATEGORY = RANKER_COLUMN["category_orders"]
-_AT_SHELF = RANKER_COLUMN["popularity"]
+_AT_COMMON = RANKER_COLUMN["popularity"]
+_DUE, _PRICE, _PRICE_RATIO, _PRICE_CHANGE, _AGE, _SINCE_SOLD = (
+    RANKER_COLUMN[name] for name in ("pop_due", "price", "price_ratio", "price_change", "age_days", "days_since_sold")
+)
+_SOUGHT, _IN_CART = RANKER_COLUMN["is_sought"], RANKER_COLUMN["in_cart"]
 _AT_CUSTOMER = RANKER_COLUMN["customer_orders"]
 _AT_MOMENT = RANKER_COLUMN["surface"]
 _AT_RECALLS = _AT_MOMENT + len(_MOMENT)
@@ -61,13 +60,11 @@ _BOUGHT_30, _BOUGHT_180 = RANKER_COLUMN["item_bought_30"], RANKER_COLUMN["item_b
 _DAY = float(DAY)
 
 
-@compiled
+@compiled_inner
 def _own(out: F64, slots: NDArray[np.void], place: int, code: int, prior: float, m: Columns) -> None:
-    """Write what the customer's own purchases of an item say of it."""
+    """Write what the customer's own purchases of an item say of it; what is common to all stands there already."""
     out[_LAST_QUANTITY] = np.nan
     out[_LAST_QUANTITY + 1] = np.nan
-    out[_AT_SHELF + 5] = np.nan
-    out[_AT_SHELF + 9] = np.nan
     if place < 0 or slots[place].orders == 0:
         return
     s, since = slots[place], out[1]
@@ -76,12 +73,12 @@ def _own(out: F64, slots: NDArray[np.void], place: int, code: int, prior: float,
     out[_LAST_QUANTITY] = s.last_quantity
     out[_LAST_QUANTITY + 1] = renewal_within(mean, spread, repeat, since, 7.0)
     if prior > 0.0:
-        out[_AT_SHELF + 5] = since / prior
+        out[_DUE] = since / prior
     if s.last_price > 0.0:
-        out[_AT_SHELF + 9] = m.price[code] / s.last_price - 1.0
+        out[_PRICE_CHANGE] = m.price[code] / s.last_price - 1.0
 
 
-@compiled
+@compiled_inner
 def _own_share(out: F64, known: F64) -> None:
     """Write how much of what they order it is of late, and about how many orders they made without it since.
 
@@ -95,35 +92,23 @@ def _own_share(out: F64, known: F64) -> None:
         out[_LAST_QUANTITY + 4] = max(out[1] - known[_DAYS_SINCE], 0.0) / known[_GAP]
 
 
-@compiled
-def _shelf(out: F64, code: int, category: int, price_mean: float, at: int, m: Columns) -> None:
-    """Write what holds of an item for everybody; `_own` has written the two columns in between."""
-    price, popularity = m.price[code], m.popularity[code]
-    out[_AT_SHELF] = popularity
-    out[_AT_SHELF + 1] = popularity / m.best_sold
-    out[_AT_SHELF + 2] = m.trend[code]
-    out[_AT_SHELF + 3] = m.repeat_share[code]
-    out[_AT_SHELF + 4] = m.gap_mean[code]
-    out[_AT_SHELF + 6] = m.return_rate[code]
-    out[_AT_SHELF + 7] = price
-    out[_AT_SHELF + 8] = price / price_mean
-    out[_AT_SHELF + 10] = m.margin[code] / price if price > 0.0 else np.nan
-    out[_AT_SHELF + 11] = (at - m.born_at[code]) / _DAY if m.born_at[code] > 0 else np.nan
-    out[_AT_SHELF + 12] = (at - m.last_sold_at[code]) / _DAY if m.last_sold_at[code] > 0 else np.nan
-    out[_AT_SHELF + 13] = m.category_popularity[category]
-    out[_AT_SHELF + 14] = m.latest[code]
-
-
-@compiled
-def _moment(out: F64, code: int, looked_at: int, cart: I32, surface: int, hour: int) -> None:
-    out[_AT_MOMENT] = surface
-    out[_AT_MOMENT + 1] = hour
-    out[_AT_MOMENT + 2] = 1.0 if code == looked_at else 0.0
-    out[_AT_MOMENT + 3] = 0.0
-    for other in cart:
-        if other == code:
-            out[_AT_MOMENT + 3] = 1.0
-    out[_AT_MOMENT + 4] = cart.size
+@compiled_inner
+def _stranger(
+    out: F64, customer: tuple[NDArray[np.void], NDArray[np.void], F64], moment: tuple[int, I32, int, int, int, int]
+) -> None:
+    """Write what holds of every item that the customer never bought or saw; the columns of the item are left."""
+    items, _, known = customer
+    write_slot(out, items, -1, moment[5], np.nan, np.nan, known[0])
+    out[_LAST_QUANTITY] = np.nan
+    out[_LAST_QUANTITY + 1] = np.nan
+    _own_share(out, known)
+    for i in range(6):
+        out[_AT_CUSTOMER + i] = known[_READINGS[i]]
+    out[_AT_MOMENT] = moment[2]
+    out[_AT_MOMENT + 1] = moment[3]
+    out[_SOUGHT] = 0.0
+    out[_IN_CART] = 0.0
+    out[_AT_MOMENT + 4] = moment[1].size
 
 
 @compiled
@@ -144,8 +129,10 @@ def ranker_rows(
         Code of the item looked at, the cart, the surface, the hour, the instant in microseconds and in seconds.
     """
     items, categories, known = customer
-    looked_at, cart, surface, hour, at, at_s = moment
+    at_s = moment[5]
     out = np.empty((codes.size, _WIDTH))
+    stranger = np.empty(_WIDTH)
+    _stranger(stranger, customer, moment)
     category = np.empty(codes.size, np.int32)
     for row in range(codes.size):
         category[row] = m.category[codes[row]]
@@ -158,21 +145,48 @@ def ranker_rows(
         known_here = at_place >= 0 and 0 <= categories[place].key < m.category_gap_mean.size
         gap = m.category_gap_mean[categories[place].key] if known_here else np.nan
         write_slot(of_category[place], categories, at_place, at_s, gap, np.nan, known[0])
+    of_row = (category, category_place, item_place)
+    _write_rows(out, (stranger, of_category, recall_scores), of_row, (items, known), moment, codes, m)
+    return out
+
+
+@compiled_inner
+def _write_rows(
+    out: F64,
+    parts: tuple[F64, F64, F64],
+    of_row: tuple[I32, I32, I32],
+    customer: tuple[NDArray[np.void], F64],
+    moment: tuple[int, I32, int, int, int, int],
+    codes: I32,
+    m: Columns,
+) -> None:
+    """Write the rows of `ranker_rows`: the parts that rows share are copied, the rest is computed."""
+    (stranger, of_category, recall_scores), (category, category_place, place) = parts, of_row
+    items, known = customer
+    looked_at, cart, at = moment[0], moment[1], moment[4]
     for row in range(codes.size):
         code, x = codes[row], out[row]
-        category_gap = m.category_gap_mean[category[row]]
-        prior = m.gap_mean[code] if m.gap_mean[code] == m.gap_mean[code] else category_gap
-        write_slot(x, items, item_place[row], at_s, prior, m.gap_sd[code], known[0])
-        x[_CATEGORY : _CATEGORY + _SLOTS] = of_category[category_place[row]]
-        _own(x, items, item_place[row], code, prior, m)
-        _own_share(x, known)
-        _shelf(x, code, category[row], known[_PRICE_MEAN], at, m)
-        for i in range(6):
-            x[_AT_CUSTOMER + i] = known[_READINGS[i]]
-        _moment(x, code, looked_at, cart, surface, hour)
+        for i in range(_WIDTH):
+            x[i] = stranger[i]
+        for i in range(_SLOTS):
+            x[_CATEGORY + i] = of_category[category_place[row], i]
+        for i in range(len(COMMON)):
+            x[_AT_COMMON + i] = m.common[code, i]
+        x[_PRICE_RATIO] = x[_PRICE] / known[_PRICE_MEAN]
+        x[_AGE] = (at - x[_AGE]) / _DAY
+        x[_SINCE_SOLD] = (at - x[_SINCE_SOLD]) / _DAY
+        if place[row] >= 0:
+            prior = m.gap_mean[code] if m.gap_mean[code] == m.gap_mean[code] else m.category_gap_mean[category[row]]
+            write_slot(x, items, place[row], moment[5], prior, m.gap_sd[code], known[0])
+            _own(x, items, place[row], code, prior, m)
+            _own_share(x, known)
+        if code == looked_at:
+            x[_SOUGHT] = 1.0
+        for other in cart:
+            if other == code:
+                x[_IN_CART] = 1.0
         for i in range(recall_scores.shape[1]):
             x[_AT_RECALLS + i] = recall_scores[row, i]
-    return out
 
 
 def item_features(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.recognise.market import Columns, Market
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
@@ -31,7 +31,7 @@ _CUSTOMER = tuple(
 _SINCE, _GAP, _SPREAD, _REPEAT = (NEED_FEATURES.index(name) for name in ("days_since", "gap", "spread", "repeat"))
 
 
-@compiled
+@compiled_inner
 def _write(out: F64, slots: NDArray[np.void], place: I32, rhythm: F64, readings: F64, at_s: int) -> None:
     for row in range(place.size):
         # The columns of `rhythm`: the population's gap, its spread, its repeat share; days since the category.

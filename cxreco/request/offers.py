@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.request.reasons import KINDS
 
 F64 = NDArray[np.float64]
@@ -55,7 +55,7 @@ def room(rows: int, width: int) -> Offers:
     )
 
 
-@compiled
+@compiled_inner
 def add(offers: Offers, mode: int, action: int, slate: I64, kinds: I64, quantity: float, certainty: float) -> None:
     """Add a candidate; one of no items is none."""
     row = offers.n[0]
@@ -63,12 +63,14 @@ def add(offers: Offers, mode: int, action: int, slate: I64, kinds: I64, quantity
         return
     offers.n[0] = row + 1
     offers.mode[row], offers.action[row], offers.size[row] = mode, action, slate.size
-    offers.slate[row, : slate.size] = slate
-    offers.kinds[row] = kinds
+    for i in range(slate.size):
+        offers.slate[row, i] = slate[i]
+    for i in range(kinds.size):
+        offers.kinds[row, i] = kinds[i]
     offers.quantity[row], offers.certainty[row] = quantity, certainty
 
 
-@compiled
+@compiled_inner
 def offered(offers: Offers, mode: int, slate: I64) -> bool:
     """Return whether a candidate of the mode has this very slate."""
     for row in range(offers.n[0]):

@@ -20,7 +20,7 @@ from cxreco.request.features import RANKER_COLUMN, ranker_rows
 from cxreco.request.moment_codes import MomentCodes, codes_of
 from cxreco.request.need import NeedModel, read_grid
 from cxreco.request.need_features import need_rows
-from cxreco.request.offers import Offers, room
+from cxreco.request.offers import room
 from cxreco.request.ranker import ItemRanker, load_ranker
 from cxreco.request.readings import read
 from cxreco.request.recalling import recall
@@ -249,24 +249,18 @@ def _offered(
     anchors = at_hand(moment[2], slots, m)
     offers = room(int(fitting.rows.sum()), s.most)
     for k in range(fitting.action.size):
-        _add(s, fitting, k, categories, m, offers)
+        mode, recipe, params = fitting.mode[k], fitting.recipe[k], fitting.params[k]
+        if mode == _RESPOND:
+            desire.propose(s, fitting.action[k], recipe, params, offers)
+        elif mode == _CURATE:
+            curation.propose(s, categories, m.category, fitting.action[k], recipe, params, offers)
+        elif mode == _COACH:
+            coaching.propose(s, m.restocked_at, fitting.action[k], recipe, params, offers)
+        else:
+            automation.propose(s, fitting.action[k], params, offers)
     n = offers.n[0]
-    mode, action = np.zeros(1 + n, np.int16), np.zeros(1 + n, np.int16)
-    mode[1:], action[1:] = offers.mode[:n], offers.action[:n]
+    modes, actions = np.zeros(1 + n, np.int16), np.zeros(1 + n, np.int16)
+    modes[1:], actions[1:] = offers.mode[:n], offers.action[:n]
     slate, score, reason = filled_slates(s, offers, fitting, anchors, m)
     x = value_rows(s, offers, (head, categories, contacts), moment[:2], m)
-    return mode, action, slate, score, reason, x, anchors
-
-
-@compiled
-def _add(s: Sight, fitting: Fitting, k: int, categories: Records, m: Columns, offers: Offers) -> None:
-    """Let the source of an action's mode add its candidates."""
-    mode, action, recipe, params = fitting.mode[k], fitting.action[k], fitting.recipe[k], fitting.params[k]
-    if mode == _RESPOND:
-        desire.propose(s, action, recipe, params, offers)
-    elif mode == _CURATE:
-        curation.propose(s, categories, m, action, recipe, params, offers)
-    elif mode == _COACH:
-        coaching.propose(s, m, action, recipe, params, offers)
-    else:
-        automation.propose(s, action, params, offers)
+    return modes, actions, slate, score, reason, x, anchors

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
 from cxreco.request.renewal import gap_posterior
@@ -38,7 +38,7 @@ def days_since(at_s: int, then_s: int) -> float:
     return max(float(at_s) - float(then_s), 0.0) / DAY_S
 
 
-@compiled
+@compiled_inner
 def _orders(out: F64, head: NDArray[np.void], at_s: int) -> None:
     h = head[0]
     out[0] = h.orders
@@ -58,7 +58,7 @@ def _orders(out: F64, head: NDArray[np.void], at_s: int) -> None:
         out[8 + i] = means[i] if h.orders > 0 else np.nan
 
 
-@compiled
+@compiled_inner
 def _rest(out: F64, head: NDArray[np.void], items: NDArray[np.void], at_s: int) -> None:
     h = head[0]
     out[12] = faded(h.visits_30, 30.0, h.decayed_at, at_s)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.recognise.market import Columns
 from cxreco.request.scored_lists import joined, looked_up, put_best
 
@@ -53,7 +53,7 @@ def owned(slots: Slots, at_s: int, n_items: int) -> tuple[I32, F64]:
     return codes[:n], out[:n]
 
 
-@compiled
+@compiled_inner
 def personal(codes: I32, own: F64, m: Columns, into: tuple[I32, F64]) -> int:
     """Gather what they buy: by fading counts of the half-year and the month."""
     n = 0
@@ -65,7 +65,7 @@ def personal(codes: I32, own: F64, m: Columns, into: tuple[I32, F64]) -> int:
     return n
 
 
-@compiled
+@compiled_inner
 def due(codes: I32, own: F64, m: Columns, into: tuple[I32, F64]) -> int:
     """Gather what is due: near the end of its gap, their own mixed with everyone's, times the chance to come back."""
     n = 0
@@ -85,7 +85,7 @@ def due(codes: I32, own: F64, m: Columns, into: tuple[I32, F64]) -> int:
     return n
 
 
-@compiled
+@compiled_inner
 def viewed(codes: I32, own: F64, m: Columns, into: tuple[I32, F64]) -> int:
     """Gather what they looked at lately and did not buy since."""
     n = 0
@@ -192,9 +192,9 @@ def taste_of(codes: I32, own: F64, m: Columns) -> F32:
     return (vector / math.sqrt(length)).astype(np.float32)
 
 
-@compiled
+@compiled_inner
 def likeness(taste: F32, factors: F32) -> float:
-    """Return the product of a taste with an item's factors; summed as `collaborative` sums it."""
+    """Return the product of a taste with an item's factors; summed as `nearness` sums it."""
     total = np.float32(0.0)
     for j in range(taste.size):
         total += taste[j] * factors[j]
@@ -202,15 +202,34 @@ def likeness(taste: F32, factors: F32) -> float:
 
 
 @compiled
-def collaborative(codes: I32, own: F64, taste: F32, m: Columns, k: int, into: tuple[I32, F64]) -> int:
+def nearness(taste: F32, tastes: F32) -> F32:
+    """Return (m,) the product of a taste with the factors of every item compared; (0,) without a taste."""
+    near = np.zeros(tastes.shape[1] if taste.size else 0, np.float32)
+    _add_products(taste, tastes, near)
+    return near
+
+
+@compiled_inner
+def _add_products(taste: F32, tastes: F32, out: F32) -> None:
+    """Add factor by factor, in their order; four a pass, so that the sums are read and written a quarter as often."""
+    whole = taste.size // 4 * 4
+    for j in range(0, whole, 4):
+        a, b, c, d = taste[j], taste[j + 1], taste[j + 2], taste[j + 3]
+        for i in range(out.size):
+            total = out[i] + a * tastes[j, i]
+            total += b * tastes[j + 1, i]
+            total += c * tastes[j + 2, i]
+            out[i] = total + d * tastes[j + 3, i]
+    for j in range(whole, taste.size):
+        for i in range(out.size):
+            out[i] += taste[j] * tastes[j, i]
+
+
+@compiled
+def collaborative(codes: I32, own: F64, near: F32, m: Columns, k: int, into: tuple[I32, F64]) -> int:
     """Gather what customers with the same taste buy and this one has not: the k nearest factors, sorted."""
-    if taste.size == 0 or k <= 0:
+    if near.size == 0 or k <= 0:
         return 0
-    near = np.zeros(m.compared.size, np.float32)
-    for j in range(taste.size):
-        weight, row = taste[j], m.tastes[j]
-        for i in range(near.size):
-            near[i] += weight * row[i]
     bought = np.zeros(m.available.size, np.bool_)
     for i in range(codes.size):
         bought[codes[i]] = own[i, ORDERS] > 0.0
@@ -345,7 +364,8 @@ def recall(
             n += 1
     ends[5] = at = put_best(into[0], into[1], n, sizes[COPURCHASE], named, score, at)
     taste = taste_of(codes, own, m)
-    n = collaborative(codes, own, taste, m, sizes[CF], into)
+    near = nearness(taste if sizes[CF] > 0 else taste[:0], m.tastes)
+    n = collaborative(codes, own, near, m, sizes[CF], into)
     ends[6] = at = put_best(into[0], into[1], n, sizes[CF], named, score, at)
     for rank in range(min(sizes[POPULAR], m.top.size)):
         named[at] = m.top[rank]
@@ -368,7 +388,9 @@ def recall(
     found, sources, scores = joined(named[:at], score[:at], groups, most)
     if taste.size:
         for i in range(found.size):
-            scores[i, CF] = max(likeness(taste, m.factors[found[i]]), 0.0)
+            # Where all items are compared, the product is there already.
+            like = float(near[found[i]]) if near.size == m.available.size else likeness(taste, m.factors[found[i]])
+            scores[i, CF] = max(like, 0.0)
     for i in range(found.size):
         scores[i, ALIKE] = likenesses[found[i]]
     looked_up(found, together, lift, scores[:, COPURCHASE])

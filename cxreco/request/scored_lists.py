@@ -4,14 +4,14 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
 
-@compiled
+@compiled_inner
 def sort_best(codes: I32, scores: F64, n: int) -> None:
     """Sort the first n in place: best score first, the smaller code first among equals (Shell, Ciura's gaps)."""
     for gap in (701, 301, 132, 57, 23, 10, 4, 1):
@@ -23,17 +23,17 @@ def sort_best(codes: I32, scores: F64, n: int) -> None:
             codes[at], scores[at] = code, score
 
 
-@compiled
+@compiled_inner
 def put_best(codes: I32, scores: F64, n: int, k: int, named: I32, score: F64, at: int) -> int:
     """Sort the first n, append up to k of them to the list that ends at `at`, and return where it ends now."""
     sort_best(codes, scores, n)
     kept = min(n, k)
-    named[at : at + kept] = codes[:kept]
-    score[at : at + kept] = scores[:kept]
+    for i in range(kept):
+        named[at + i], score[at + i] = codes[i], scores[i]
     return at + kept
 
 
-@compiled
+@compiled_inner
 def looked_up(codes: I32, named: I32, score: F64, out: F64) -> None:
     """Write the scores of `codes` into `out`, 0 where not named; both ascend."""
     at = 0
@@ -67,7 +67,17 @@ def joined(named: I32, score: F64, sizes: I64, most: int) -> tuple[I32, NDArray[
     if codes.size <= most:
         return codes, sources, scores
     kept = _least(best, max(most, sizes[0]), named.size)
-    return codes[kept], sources[kept], scores[kept]
+    few = (np.empty(kept.size, np.int32), np.empty(kept.size, np.uint16), np.empty((kept.size, scores.shape[1])))
+    _take((codes, sources, scores), kept, few)
+    return few
+
+
+@compiled_inner
+def _take(whole: tuple[I32, NDArray[np.uint16], F64], rows: I64, out: tuple[I32, NDArray[np.uint16], F64]) -> None:
+    for i in range(rows.size):
+        out[0][i], out[1][i] = whole[0][rows[i]], whole[1][rows[i]]
+        for j in range(whole[2].shape[1]):
+            out[2][i, j] = whole[2][rows[i], j]
 
 
 @compiled

@@ -13,7 +13,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.recognise.market import Columns
 from cxreco.request.actions import Actions, Fitting
 from cxreco.request.context import SINCE, Context, Sight
@@ -150,12 +150,20 @@ def filled_slates(s: Sight, offers: Offers, fitting: Fitting, anchors: I32, m: C
     anchors
         What is at hand, `at_hand`.
     """
-    bought = s.readings[0] > 0.0
-    n, rows = max(s.codes.size, 1), offers.n[0]
+    rows = offers.n[0]
     item = np.full((1 + rows, s.most), -1, np.int32)
     score = np.zeros((1 + rows, s.most))
     reason = np.zeros((1 + rows, s.most), np.int32)
-    for row in range(rows):
+    _fill(s, offers, fitting, anchors, m, (item, score, reason))
+    return item, score, reason
+
+
+@compiled_inner
+def _fill(s: Sight, offers: Offers, fitting: Fitting, anchors: I32, m: Columns, into: tuple[I32, F64, I32]) -> None:
+    item, score, reason = into
+    bought = s.readings[0] > 0.0
+    n = max(s.codes.size, 1)
+    for row in range(offers.n[0]):
         own = 0
         for k in range(fitting.action.size):
             if fitting.said[k] and fitting.action[k] == offers.action[row]:
@@ -171,10 +179,9 @@ def filled_slates(s: Sight, offers: Offers, fitting: Fitting, anchors: I32, m: C
             item[1 + row, place] = s.codes[position]
             score[1 + row, place] = s.buy[position]
             reason[1 + row, place] = (action * KINDS + kind) * n + position + 1
-    return item, score, reason
 
 
-@compiled
+@compiled_inner
 def _holds(kind: int, x: F64, category: int, code: int, bought: bool, anchors: I32, m: Columns) -> bool:
     """Return whether a claim is true of an item; what a recipe alone can know is taken as true."""
     if kind == ASKED:
@@ -187,14 +194,14 @@ def _holds(kind: int, x: F64, category: int, code: int, bought: bool, anchors: I
         return bool(x[_ORDERS] > 0.0)
     if kind == WITH:
         for anchor in anchors:
-            for other in m.neighbours[anchor]:
-                if other == code:
+            for i in range(m.neighbours.shape[1]):
+                if m.neighbours[anchor, i] == code:
                     return True
         return False
     return _holds_of_shop(kind, x, category, bought)
 
 
-@compiled
+@compiled_inner
 def _holds_of_shop(kind: int, x: F64, category: int, bought: bool) -> bool:
     if kind == LIKE_YOU:
         return bool(x[_CF] > 0.0 and bought)

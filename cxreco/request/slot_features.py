@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.request.readings import days_since, faded
 from cxreco.request.renewal import gap_posterior
 
@@ -51,7 +51,7 @@ def places(slots: NDArray[np.void], codes: I32) -> I32:
     return out
 
 
-@compiled
+@compiled_inner
 def write_slot(
     out: F64, slots: NDArray[np.void], place: int, at_s: int, pop_mean: float, pop_sd: float, orders: float
 ) -> None:

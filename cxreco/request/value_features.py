@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.journey import DAY, HOUR, Moment, Surface
 from cxreco.recognise.market import Columns
 from cxreco.recognise.reading import count_contacts
@@ -95,17 +95,35 @@ def value_rows(
     moment
         `moment_features`, and the instant in seconds.
     """
-    head, categories, contacts = customer
-    at_s, codes = moment[1], (s.codes, s.category)
-    rivals, usual, topic = _asked(s.query, s.item, s.x, codes, m)
+    asked = _asked(s.query, s.item, s.x, (s.codes, s.category), m)
     out = np.full((1 + offers.n[0], _WIDTH), np.nan)
+    contacts, at_s = customer[2], moment[1]
+    contacted = (count_contacts(contacts, at_s, 7.0, -1), count_contacts(contacts, at_s, 30.0, -1))
+    _write_rows(out, s, offers, customer[:2], moment, asked, contacted, m)
+    return out
+
+
+@compiled_inner
+def _write_rows(
+    out: F64,
+    s: Sight,
+    offers: Offers,
+    customer: tuple[NDArray[np.void], NDArray[np.void]],
+    moment: tuple[F64, int],
+    asked: tuple[float, float, int],
+    contacted: tuple[int, int],
+    m: Columns,
+) -> None:
+    """Write the rows of `value_rows`, all NaN so far; `contacted` is how often within 7 and within 30 days."""
+    (head, categories), (rivals, usual, topic) = customer, asked
+    codes = (s.codes, s.category)
     for row in range(out.shape[0]):
         for i in range(len(_TO_READINGS)):
             out[row, _TO_READINGS[i]] = s.readings[_READINGS[i]]
-        _experience(out[row], head, offers.mode[row - 1] if row > 0 else 0, at_s)
-        out[row, _AT_MOMENT : _AT_MOMENT + moment[0].size] = moment[0]
-        out[row, _CONTACTS_7] = count_contacts(contacts, at_s, 7.0, -1)
-        out[row, _CONTACTS_30] = count_contacts(contacts, at_s, 30.0, -1)
+        _experience(out[row], head, offers.mode[row - 1] if row > 0 else 0, moment[1])
+        for i in range(moment[0].size):
+            out[row, _AT_MOMENT + i] = moment[0][i]
+        out[row, _CONTACTS_7], out[row, _CONTACTS_30] = contacted
         out[row, _TRUST] = (head[0].auto_right + 1.0) / (head[0].auto_right + head[0].auto_wrong + 2.0)
         out[row, _SIZE] = 0.0
         out[row, _SLATE_BUY] = 0.0
@@ -122,7 +140,6 @@ def value_rows(
         row[_SIZE] = slate.size
         row[_TRUST] = _trust_in(categories, s.category[first], row[_TRUST])
         _of_slate(row, slate, s.buy, codes, topic, m)
-    return out
 
 
 @compiled
@@ -152,7 +169,7 @@ def _asked(query: bool, item: int, x: F64, codes: tuple[I32, I32], m: Columns) -
     return 1.0 if most > 0.0 else shelf, most / orders, topic
 
 
-@compiled
+@compiled_inner
 def _of_slate(row: F64, slate: I64, buy: F64, codes: tuple[I32, I32], topic: int, m: Columns) -> None:
     """Write what holds of a slate: items bought soon and their margin (expected), share on the topic, categories."""
     about = categories = 0
@@ -172,7 +189,7 @@ def _of_slate(row: F64, slate: I64, buy: F64, codes: tuple[I32, I32], topic: int
         row[_TOPIC] = about / slate.size
 
 
-@compiled
+@compiled_inner
 def _experience(out: F64, head: NDArray[np.void], mode: int, at_s: int) -> None:
     """Write the customer's experience with a mode: shown, accepted, dismissed, days since dismissed."""
     h = head[0]
@@ -182,7 +199,7 @@ def _experience(out: F64, head: NDArray[np.void], mode: int, at_s: int) -> None:
     out[_AT_MODE + 3] = days_since(at_s, h.last_dismissed_at[mode])
 
 
-@compiled
+@compiled_inner
 def _best_of(out: F64, x: F64, need: F64, need_3: F64, buy: F64) -> None:
     """Write what holds of the best of all items: need, needs due within three days, match, chance."""
     top = due = match = best = 0.0
@@ -196,7 +213,7 @@ def _best_of(out: F64, x: F64, need: F64, need_3: F64, buy: F64) -> None:
         out[row, _NEED_TOP], out[row, _NEEDS_DUE], out[row, _MATCH_TOP], out[row, _BUY_TOP] = top, due, match, best
 
 
-@compiled
+@compiled_inner
 def _trust_in(categories: NDArray[np.void], category: int, overall: float) -> float:
     """Return `recognise.reading.trust_in_category`, starting from the customer's trust as a whole."""
     for i in range(categories.size):

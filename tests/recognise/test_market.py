@@ -6,7 +6,7 @@ from cxreco.journey import DAY, Item, Moment, Surface
 from cxreco.recognise.catalogue import Catalogue
 from cxreco.recognise.codes import Codes
 from cxreco.recognise.layout import TICK, Kind
-from cxreco.recognise.market import market_of
+from cxreco.recognise.market import COMMON, market_of
 from cxreco.recognise.population import population_of
 from cxreco.request.moment_codes import codes_of
 
@@ -35,6 +35,9 @@ def test_its_lists_hold_what_can_be_bought():
     assert [market.top_of_category(c).tolist() for c in (1, 2)] == [[4, 0], [1, 3, 5]]
     assert market.top_of_category(0).size == market.top_of_category(-1).size == market.top_of_category(7).size == 0
     assert np.array_equal(market.columns.tastes, market.population.factors.T)
+    common = dict(zip(COMMON, market.columns.common.T, strict=True))
+    assert np.array_equal(common["price"], shelf.price) and np.isnan(common["price_change"]).all()
+    assert np.array_equal(common["popularity_share"], market.population.popularity / market.columns.best_sold)
     assert all(
         part.flags.c_contiguous and part.flags.writeable for part in market.columns if isinstance(part, np.ndarray)
     )
@@ -112,3 +115,24 @@ def test_a_moment_is_coded_and_unknown_ids_are_dropped():
     for item_id in ("", "nowhere", "coded later"):
         nothing = codes_of(Moment(customer_id="x", at=0, item_id=item_id), market)
         assert (nothing.item, nothing.category, nothing.cart.size) == (-1, -1, 0)
+
+
+def test_a_market_after_a_new_price_is_the_one_made_from_nothing():
+    codes, catalogue, ticks = shop()
+    shelf = catalogue.shelf(AS_OF)
+    population = population_of(ticks, shelf, AS_OF)
+    before = market_of(shelf, population, codes)
+    changes = [
+        Item(item_id="i1", title="thing 1", category="c1", price=3.0),
+        Item(item_id="i4", title="thing 4", category="c0", price=1.0, available=False),
+        Item(item_id="i5", title="thing 5", category="c0", price=1.0, margin=0.9),
+    ]
+    for when, change in enumerate(changes):
+        catalogue.put(change, AS_OF + when)
+        shelf = catalogue.shelf(AS_OF + when)
+        after, anew = market_of(shelf, population, codes, before), market_of(shelf, population, codes)
+        for name, column in after.columns._asdict().items():
+            np.testing.assert_array_equal(column, getattr(anew.columns, name), name)
+        assert after.columns.titled is before.columns.titled
+        before = after
+    assert before.columns.common[1, COMMON.index("price")] == 3.0
