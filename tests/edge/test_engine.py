@@ -210,6 +210,22 @@ def test_what_arrives_late_is_put_in_its_place_without_reading_the_log(
     assert past.equals(shop.states.as_of(fresh, NOW - 5 * DAY))
 
 
+def test_a_decision_made_here_is_known_without_a_look_at_the_log(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.decide(moment("ann"))
+    for name in ("group", "customer_log"):
+        monkeypatch.setattr(shop.store, name, lambda *_, name=name: pytest.fail(f"{name} was asked"))
+    records = [shop.decide(moment("ann", at=NOW + n)) for n in range(1, 4)]
+    assert not any(record["fallback"] for record in records)
+    known = shop.states.of("ann")
+    monkeypatch.undo()
+    assert known.group == shop.store.group("ann")
+    assert known.state.equals(shop.states.rebuilt(known.group).state)
+    assert all(shop.replay(record["decision_id"]).same for record in records)
+    before = known.group.position
+    shop.ingest([said("product_viewed", "ann", NOW + 9, item_id="tea")])
+    assert shop.states.of("ann").group.position > before
+
+
 def test_ticks_are_dropped_before_states_and_read_again(shop: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shop.states, "most_ticks", 10)
     for n, who in enumerate(["new-1", "new-2", "new-3"]):
