@@ -101,7 +101,11 @@ def _engine(settings: Settings) -> Iterator[Engine]:
     store = open_store(settings)
     try:
         # The cache of states too: whoever is forgotten must be forgotten there.
-        yield Engine(store, settings, clock=now, cache=open_states(settings, store))
+        engine = Engine(store, settings, clock=now, cache=open_states(settings, store))
+        try:
+            yield engine
+        finally:
+            engine.states.close()
     finally:
         store.close()
 

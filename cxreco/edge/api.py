@@ -94,6 +94,7 @@ def create_app(engine: Engine, *, background: bool = True) -> FastAPI:
         if threads is not None:
             await run_in_threadpool(threads.stop)
         await run_in_threadpool(engine.store.close)
+        engine.states.close()
 
     app = FastAPI(
         title="cxreco",

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from cxreco.edge.log_reading import Record, Ticker, Ticks
 from cxreco.edge.shop import Shop
@@ -23,7 +22,7 @@ TICKS_EACH = 15
 
 
 class StateCache(Protocol):
-    """Bytes by customer, for all processes; it may forget at any time. Raises `StoreUnavailable` where it is gone."""
+    """Bytes by customer, for all processes and for later; it may forget. Raises `StoreUnavailable` where it is gone."""
 
     def get(self, customer_id: str) -> bytes | None:
         """Return what is kept."""
@@ -33,6 +32,9 @@ class StateCache(Protocol):
 
     def forget(self, customer_id: str) -> None:
         """Remove what is kept."""
+
+    def close(self) -> None:
+        """Let go of what it is kept in."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +65,7 @@ class Known:
     state: State
     mark: Mark
     origins: dict[str, str] = field(default_factory=dict)
-    items: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    items: set[int] = field(default_factory=set)
     unshared: int = 0
     ticks: list[Ticks] | None = None
     size: int = 0
@@ -171,7 +173,7 @@ class States:
             The state that it was made upon.
         """
         ref = self._ticker.note(record)
-        if known is None or self._shared is not None or self._kept.get(known.group.customer_id) is not known:
+        if known is None or self._kept.get(known.group.customer_id) is not known:
             return
         late = record["moment"]["at"] < int(known.state.head[0]["last_at"])
         if late or not self._store.noted(known.group, known.mark, seq):
@@ -181,8 +183,10 @@ class States:
         before = known.size
         known.add(ticks)
         self._size += known.size - before
+        self._folded(known, 1, ticks)
         known.group = known.group._replace(position=seq, first=known.group.first or seq)
         known.mark = known.mark._replace(seq=seq)
+        self._share(known)
 
     def forget(self, customer_id: str) -> None:
         """Drop a customer, here and where states are shared.
@@ -195,6 +199,11 @@ class States:
         self._taken(customer_id)
         if self._shared is not None:
             self._shared.forget(customer_id)
+
+    def close(self) -> None:
+        """Let go of where states are shared."""
+        if self._shared is not None:
+            self._shared.close()
 
     def _taken(self, customer_id: str) -> Known | None:
         known = self._kept.pop(customer_id, None)
@@ -220,10 +229,13 @@ class States:
         rows = self._store.customer_log(known.group, after_seq, known.group.position)
         ticks = self._ticker.ticks(rows, 0, known.origins)
         known.add(ticks)
-        if self._shared is not None and rows:
-            known.unshared += len(rows)
-            known.items = np.union1d(known.items, ticks["item"][ticks["item"] >= 0]).astype(np.int32)
+        self._folded(known, len(rows), ticks)
         return ticks
+
+    def _folded(self, known: Known, rows: int, ticks: Ticks) -> None:
+        if self._shared is not None:
+            known.unshared += rows
+            known.items.update(ticks["item"].tolist())
 
     def _bring_up(self, known: Known, group: Group) -> bool:
         """Fold what arrived since; False where that cannot be done in order."""
@@ -255,7 +267,7 @@ class States:
         self._counted("hit" if believed else "miss" if data is None else "stale")
         if known is None or not believed:
             return None
-        self._shop.ticked(known.items.tolist())
+        self._shop.ticked(known.items)
         return known
 
     def _share(self, known: Known) -> None:
@@ -271,8 +283,9 @@ class States:
 def packed(known: Known, shop: Shop) -> bytes:
     """Return a customer's state as bytes, with what it was folded from and what that was read by."""
     group = known.group
-    folded = group.customer_id, dict(group.joined), group.position, group.first, known.origins, known.items
-    about = orjson.dumps([shop.catalogue.margin_share, shop.items_at, *folded], option=orjson.OPT_SERIALIZE_NUMPY)
+    items = sorted(code for code in known.items if code >= 0)
+    folded = group.customer_id, dict(group.joined), group.position, group.first, known.origins, items
+    about = orjson.dumps([shop.catalogue.margin_share, shop.items_at, *folded])
     return len(about).to_bytes(4, "little") + about + known.state.to_bytes()
 
 
@@ -290,4 +303,4 @@ def unpacked(data: bytes, shop: Shop, mark: Mark = NEVER) -> Known | None:
     if any(shop.changed.get(code, 0) > items_at for code in items):
         return None
     group = Group(customer_id, joined, position, first)
-    return Known(group=group, state=state, mark=mark, origins=origins, items=np.array(items, np.int32))
+    return Known(group=group, state=state, mark=mark, origins=origins, items=set(items))

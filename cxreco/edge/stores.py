@@ -1,13 +1,10 @@
 """Which stores a workspace is kept in: embedded, or shared by several processes and machines."""
 
-from typing import TYPE_CHECKING
-
 from cxreco.edge.settings import Settings
+from cxreco.edge.sqlite_states import SqliteStates
 from cxreco.edge.sqlite_store import SqliteStore
+from cxreco.edge.states import StateCache
 from cxreco.edge.store import Store
-
-if TYPE_CHECKING:
-    from cxreco.edge.redis_states import RedisStates
 
 
 def open_store(settings: Settings, *, patience_s: float = 30.0) -> Store:
@@ -49,11 +46,16 @@ def is_there(settings: Settings) -> bool:
     return (settings.home / "log.db").is_file()
 
 
-def open_states(settings: Settings, store: Store) -> "RedisStates | None":
-    """Return the cache of states that processes share; None where none is set."""
-    if not settings.redis_url:
-        return None
-    # Not loaded where nobody asks for it, as above.
-    from cxreco.edge.redis_states import RedisStates
+def open_states(settings: Settings, store: Store) -> StateCache | None:
+    """Return where states are kept between starts and processes: in Redis, else in a file beside the embedded log.
 
-    return RedisStates.of(settings.redis_url, store)
+    None where the log is on another machine and there is no Redis, and where the log does not wait for the disk: after a
+    power cut a state might know more than the log.
+    """
+    if settings.redis_url:
+        # Not loaded where nobody asks for it, as above.
+        from cxreco.edge.redis_states import RedisStates
+
+        return RedisStates.of(settings.redis_url, store)
+    elsewhere = settings.database_url or settings.durability == "relaxed"
+    return None if elsewhere else SqliteStates(settings.home / "states.db")
