@@ -49,8 +49,8 @@ def is_there(settings: Settings) -> bool:
 def open_states(settings: Settings, store: Store) -> StateCache | None:
     """Return where states are kept between starts and processes: in Redis, else in a file beside the embedded log.
 
-    None where the log is on another machine and there is no Redis, and where the log does not wait for the disk: after a
-    power cut a state might know more than the log.
+    None where the log is on another machine and there is no Redis, and where the log does not wait for the disk: after
+    a power cut a state might know more than the log.
     """
     if settings.redis_url:
         # Not loaded where nobody asks for it, as above.
