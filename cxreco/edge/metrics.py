@@ -49,7 +49,10 @@ class Metrics:
             "cxreco_refused_playbooks", "Promotions that could not be read", ["role"], registry=registry
         )
         self.shared_states = Counter(
-            "cxreco_shared_states", "States looked for where processes and later starts keep them", ["result"], registry=registry
+            "cxreco_shared_states",
+            "States looked for where other processes and starts keep them",
+            ["result"],
+            registry=registry,
         )
         self.stages = Histograms(
             "cxreco_decision_stage_seconds",
