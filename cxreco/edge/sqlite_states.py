@@ -73,7 +73,9 @@ class SqliteStates:
         if not self._path.exists():
             return
         self._asked("DELETE FROM states WHERE customer_id = ?", customer_id)
-        self._asked("PRAGMA wal_checkpoint(TRUNCATE)")
+        busy = self._asked("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+        if busy:
+            raise StoreUnavailable(f"a copy may be left in {self._path}-wal, another process is reading; try again")
 
     def close(self) -> None:
         """Let go of the file."""

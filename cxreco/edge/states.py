@@ -164,13 +164,13 @@ class States:
         state = known.folded(at) or self.rebuilt(known.group).folded(at)
         return State.empty() if state is None else state
 
-    def note(self, record: Record, seq: int, known: Known | None = None) -> None:
+    def note(self, record: Record, seq: int, known: Known | None) -> None:
         """Take in a decision that was just made here and placed at `seq`: nobody need read its row.
 
         Parameters
         ----------
         known
-            The state that it was made upon.
+            The state that it was made upon; None: it was made upon none.
         """
         ref = self._ticker.note(record)
         if known is None or self._kept.get(known.group.customer_id) is not known:

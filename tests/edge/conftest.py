@@ -14,6 +14,7 @@ from cxreco.edge.api import create_app
 from cxreco.edge.engine import Engine
 from cxreco.edge.settings import Settings
 from cxreco.edge.sqlite_store import SqliteStore
+from cxreco.edge.store import Group, Row
 from cxreco.journey import DAY
 from cxreco.recognise.contract import write_time
 from cxreco.respond.playbook import Playbook, sealed
@@ -133,3 +134,22 @@ def is_problem() -> Callable[..., bool]:
         return True
 
     return checked
+
+
+@pytest.fixture
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[Engine], list[int]]:
+    """Return what makes an engine tell, from now on, how many rows each look at a customer's log gave."""
+
+    def watched(engine: Engine) -> list[int]:
+        read: list[int] = []
+        customer_log = engine.store.customer_log
+
+        def reading(group: Group, after_seq: int = 0, upto_seq: int | None = None) -> list[Row]:
+            rows = customer_log(group, after_seq, upto_seq)
+            read.append(len(rows))
+            return rows
+
+        monkeypatch.setattr(engine.store, "customer_log", reading)
+        return read
+
+    return watched

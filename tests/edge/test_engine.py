@@ -15,7 +15,7 @@ from cxreco.edge.decider import Ask
 from cxreco.edge.engine import Engine
 from cxreco.edge.records import moment_of
 from cxreco.edge.steps import Steps
-from cxreco.edge.store import Group, Placed, Placing, Row, StoreUnavailable
+from cxreco.edge.store import Placed, Placing, StoreUnavailable
 from cxreco.errors import Conflict, NotFound
 from cxreco.journey import DAY, Arm, Mode, Moment, Surface
 from cxreco.recognise.contract import write_time
@@ -186,19 +186,11 @@ def test_served_states_are_replayed_states(shop: Engine) -> None:
 
 
 def test_what_arrives_late_is_put_in_its_place_without_reading_the_log(
-    shop: Engine, monkeypatch: pytest.MonkeyPatch
+    shop: Engine, rows_read: Callable[[Engine], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.ingest([said("product_viewed", "ann", NOW - n * DAY, n, item_id="tea") for n in range(20)])
     shop.states.of("ann")
-    read: list[int] = []
-    customer_log = shop.store.customer_log
-
-    def reading(group: Group, after_seq: int = 0, upto_seq: int | None = None) -> list[Row]:
-        rows = customer_log(group, after_seq, upto_seq)
-        read.append(len(rows))
-        return rows
-
-    monkeypatch.setattr(shop.store, "customer_log", reading)
+    read = rows_read(shop)
     for n in range(3):
         shop.ingest([said("product_viewed", "ann", NOW - 9 * DAY, 100 + n, item_id="bread")])
         late = shop.states.of("ann")

@@ -11,10 +11,11 @@ from cxreco.edge.engine import Engine
 from cxreco.edge.settings import Settings
 from cxreco.edge.sqlite_states import SqliteStates
 from cxreco.edge.sqlite_store import SqliteStore
-from cxreco.edge.store import Group, Row, StoreUnavailable
+from cxreco.edge.store import StoreUnavailable
 from cxreco.journey import DAY, Moment
 from cxreco.recognise.contract import write_time
 
+RowsRead = Callable[[Engine], list[int]]
 NOW = 20_500 * DAY + DAY // 2
 
 
@@ -45,39 +46,29 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Engine]]:
     stop()
 
 
-def rows_read(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return a list that will hold how many rows each look at a customer's log gave."""
-    read: list[int] = []
-    customer_log = engine.store.customer_log
-
-    def reading(group: Group, after_seq: int = 0, upto_seq: int | None = None) -> list[Row]:
-        rows = customer_log(group, after_seq, upto_seq)
-        read.append(len(rows))
-        return rows
-
-    monkeypatch.setattr(engine.store, "customer_log", reading)
-    return read
-
-
-def test_a_later_start_reads_only_what_came_after(start: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_start_reads_only_what_came_after(
+    start: Callable[[], Engine], rows_read: RowsRead, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = start()
     engine.ingest([view("ann", n, NOW - (100 - n) * DAY) for n in range(100)])
     engine.decide(Moment(customer_id="ann", at=NOW))
     engine.ingest([view("ann", n) for n in range(100, 103)])
     engine = start()
-    read = rows_read(engine, monkeypatch)
+    read = rows_read(engine)
     known = engine.states.of("ann")
     assert sum(read) == 4, "the decision, and three views"
     monkeypatch.undo()
     assert known.state.equals(engine.states.rebuilt(known.group).state)
 
 
-def test_decisions_made_here_are_kept_too(start: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decisions_made_here_are_kept_too(
+    start: Callable[[], Engine], rows_read: RowsRead, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = start()
     for n in range(40):
         engine.decide(Moment(customer_id="ann", at=NOW + n))
     engine = start()
-    read = rows_read(engine, monkeypatch)
+    read = rows_read(engine)
     known = engine.states.of("ann")
     assert sum(read) < 20
     monkeypatch.undo()
@@ -93,6 +84,21 @@ def test_who_is_forgotten_leaves_no_byte(start: Callable[[], Engine], tmp_path: 
     engine.forget("zebra-customer")
     assert not any(b"zebra-customer" in file.read_bytes() for file in files if file.exists())
     assert engine.states.of("zebra-customer").group.position == 0
+
+
+def test_nobody_is_said_to_be_forgotten_while_a_copy_may_be_left(tmp_path: Path) -> None:
+    with (
+        closing(SqliteStates(tmp_path / "states.db")) as states,
+        closing(SqliteStates(tmp_path / "states.db")) as other,
+    ):
+        states.put("ann", b"state")
+        assert other._connection is not None
+        other._connection.execute("BEGIN")
+        other.get("ann")
+        with pytest.raises(StoreUnavailable, match="try again"):
+            states.forget("ann")
+        other._connection.execute("COMMIT")
+        states.forget("ann")
 
 
 def test_a_log_that_began_anew_is_not_that_of_the_state(start: Callable[[], Engine], tmp_path: Path) -> None:
