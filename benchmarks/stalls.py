@@ -1,7 +1,8 @@
 """Stalls: what a request may have to do besides deciding: take in a new price or title, read a customer's new events.
 
 A catalogue with four versions of every third item gets a new price, then a new title; each time the shelf and the
-market are made that the next decision needs. And a log of a simulated shop is read as a customer's is at their next decision.
+market are made that the next decision needs. And a log of a simulated shop is read as a
+customer's is at their next decision.
 """
 
 import argparse
