@@ -1,6 +1,5 @@
 """What was acknowledged, held against what the log has."""
 
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ import orjson
 
 from cxreco.edge.decider import decision_id_of
 from cxreco.edge.log_reading import entry_of, record_of
-from cxreco.edge.records import REPLY
+from cxreco.edge.records import REPLY, seen_of
 from cxreco.edge.store import DECISION, Row, Store
 from cxreco.recognise.events import parse_event
 from cxreco.request.candidates import VALUE_FEATURES
@@ -150,8 +149,8 @@ def whole(row: Row) -> bool:
         record = record_of(row)
         lengths = {len(column) for column in record["candidates"].values()}
         rows = 0 if record["fallback"] else len(record["candidates"]["keys"])
-        seen = zlib.decompress(row.blob) if row.blob else b""
-        return len(lengths) == 1 and len(seen) == 4 * rows * len(VALUE_FEATURES)
+        seen = seen_of(row.blob, rows)
+        return len(lengths) == 1 and seen.shape == (rows, len(VALUE_FEATURES))
     except Exception:
         # Whatever cannot be read is not whole.
         return False

@@ -75,6 +75,7 @@ def build(folder: Path, scale: Scale, step: Callable[[str], None]) -> Built:
     settings = Settings(home=home, salt="benchmark")
     write_default_specs(home)
     set_number(home, "ranker", "min_data_in_leaf", 20)
+    set_number(home, "ranker", "num_leaves", LEAVES)
     step(f"a shop of {scale.customers} customers lives {scale.weeks} weeks up to today")
     world = _lived(scale, folder)
     with opened(settings) as workspace:
@@ -139,8 +140,12 @@ def _tomorrow(world: World) -> tuple[list[bytes], list[dict[str, Any]]]:
 
 def _ranker(playbook: Playbook) -> Ranker:
     ranker = playbook.request.ranker
-    if not isinstance(ranker, Ranker) or ranker.forest.trees != TREES:
-        raise ValueError(f"the shop is too small for a ranker of {TREES} trees: give it more weeks")
+    if (
+        not isinstance(ranker, Ranker)
+        or ranker.forest.trees != TREES
+        or f"\nnum_leaves={LEAVES}\n" not in ranker.forest.text
+    ):
+        raise ValueError(f"the shop is too small for a ranker of {TREES} trees of {LEAVES} leaves: give it more weeks")
     return ranker
 
 

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cxreco import __version__
 from cxreco.edge import customers, schemas
@@ -18,12 +19,14 @@ from cxreco.edge.background import Background
 from cxreco.edge.champion import CHALLENGER, CHAMPION
 from cxreco.edge.engine import Engine, Receipt
 from cxreco.edge.explain import explained
-from cxreco.edge.limits import Limits
+from cxreco.edge.limits import Limits, Straight
 from cxreco.edge.problems import RETRY_AFTER_S, Problem, install, problem, responses
+from cxreco.edge.records import Json
 from cxreco.edge.steps import awaited
 from cxreco.recognise.contract import write_time
 
 JSON = "application/json"
+DECISIONS = "/v1/decisions"
 WRITE = responses(413, 415, 422, 429, 503)
 CustomerId = Annotated[schemas.Id, Path(description="The customer, under any id they are known by.")]
 
@@ -45,29 +48,14 @@ class _Route(APIRoute):
         return handler
 
 
-class _BodyRoute(APIRoute):
-    """A route whose endpoint takes a body of one type and nothing else.
+class _App(FastAPI):
+    """An application with `Limits` in front of it."""
 
-    A good body is read straight into it, which costs a third of what FastAPI does between the two; whatever is wrong
-    with one is FastAPI's to say.
-    """
+    front: ASGIApp
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, endpoint = super().get_route_handler(), self.endpoint
-        body_type: Any
-        (body_type,) = (param.field_info.annotation for param in self.dependant.body_params)
-        read = TypeAdapter(body_type).validate_python
-
-        async def handler(request: Request) -> Response:
-            request = _OrjsonRequest(request.scope, request.receive)
-            try:
-                body = read(await request.json())
-            except ValueError:
-                return await handle(request)
-            answer: Response = await endpoint(body)
-            return answer
-
-        return handler
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        await self.front(scope, receive, send)
 
 
 def create_app(engine: Engine, *, background: bool = True) -> FastAPI:
@@ -94,7 +82,7 @@ def create_app(engine: Engine, *, background: bool = True) -> FastAPI:
         await run_in_threadpool(engine.store.close)
         engine.states.close()
 
-    app = FastAPI(
+    app = _App(
         title="cxreco",
         version=__version__,
         summary="Chooses the mode and the next-best action for every moment of a customer's journey.",
@@ -105,7 +93,13 @@ def create_app(engine: Engine, *, background: bool = True) -> FastAPI:
         # Not included as routers: those are matched once more inside, at every request.
         app.router.routes.extend(router.routes)
     install(app)
-    app.add_middleware(Limits, metrics=engine.metrics, tracing=engine.tracing, most=engine.settings.max_in_flight)
+    app.front = Limits(
+        super(_App, app).__call__,
+        metrics=engine.metrics,
+        tracing=engine.tracing,
+        most=engine.settings.max_in_flight,
+        straight={DECISIONS: _straight(engine)},
+    )
     _document_problems(app)
     return app
 
@@ -130,20 +124,36 @@ def _feeding(engine: Engine) -> APIRouter:
     return router
 
 
+async def _decided(engine: Engine, body: schemas.DecisionIn) -> Json:
+    ask = body.ask(engine.clock(), schemas.digest(body.model_dump(mode="json")) if body.request_id else "")
+    record = await awaited(engine.deciding(ask), deadline_s=engine.settings.decide_deadline_ms / 1_000)
+    answer = customers.reply(record)
+    if body.explain:
+        answer["explain"] = explained(record, engine.seen(record["decision_id"]))
+    return answer
+
+
+def _straight(engine: Engine) -> Straight:
+    """Return the endpoint of decisions, bytes to bytes; what is wrong with a body is for FastAPI to say."""
+    read = TypeAdapter(schemas.DecisionIn).validator.validate_python
+
+    async def decide(body: bytes) -> bytes | None:
+        try:
+            asked = read(orjson.loads(body))
+        except ValueError:
+            return None
+        return orjson.dumps(await _decided(engine, asked))
+
+    return decide
+
+
 def _deciding(engine: Engine) -> APIRouter:
     router = APIRouter(route_class=_Route, tags=["decide"])
-    asked = APIRouter(route_class=_BodyRoute, tags=["decide"])
-    deadline_s = engine.settings.decide_deadline_ms / 1_000
 
-    @asked.post("/v1/decisions", response_model=schemas.DecisionOut, responses=responses(409, 413, 415, 422, 429, 503))
+    @router.post(DECISIONS, response_model=schemas.DecisionOut, responses=responses(409, 413, 415, 422, 429, 503))
     async def decide(body: schemas.DecisionIn) -> Response:
         """Choose the mode and the next-best action for a moment."""
-        ask = body.ask(engine.clock(), schemas.digest(body.model_dump(mode="json")) if body.request_id else "")
-        record = await awaited(engine.deciding(ask), deadline_s=deadline_s)
-        answer = customers.reply(record)
-        if body.explain:
-            answer["explain"] = explained(record, engine.seen(record["decision_id"]))
-        return _json(answer)
+        return _json(await _decided(engine, body))
 
     @router.get("/v1/decisions/{decision_id}", response_model=schemas.RecordOut, responses=responses(404, 422, 503))
     async def decision(decision_id: Annotated[str, Path(max_length=256)]) -> Response:
@@ -168,7 +178,6 @@ def _deciding(engine: Engine) -> APIRouter:
             }
         )
 
-    router.routes[:0] = asked.routes
     return router
 
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from cxreco.edge.store import StoreUnavailable
 from cxreco.errors import BadInput, Conflict, NotFound, StalePlaybook
@@ -57,26 +58,34 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+_STATUSES: Mapping[type[Exception], int] = {
+    NotFound: 404, Conflict: 409, BadInput: 422, StalePlaybook: 503, StoreUnavailable: 503,
+}  # fmt: skip
+
+
 def install(app: FastAPI) -> None:
     """Have every error leave the application as a problem document."""
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
-    for kind, status in (
-        (NotFound, 404), (Conflict, 409), (BadInput, 422), (StalePlaybook, 503), (StoreUnavailable, 503),
-    ):  # fmt: skip
-        app.add_exception_handler(kind, _of_ours(status))
-    app.add_exception_handler(Exception, _bug)
+    for kind in (*_STATUSES, Exception):
+        app.add_exception_handler(kind, _ours)
 
 
-def _of_ours(status: int) -> Any:  # noqa: ANN401 (a handler, in Starlette's own loose terms)
-    async def answer(request: Request, error: Exception) -> Response:
-        errors = []
-        if isinstance(error, BadInput) and error.where:
-            errors = [{"field": error.where, "reason": error.reason}]
-        headers = {"retry-after": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-        return problem(status, str(error), errors, headers)
+def answer_to(error: Exception, scope: Scope) -> Response:
+    """Return what is said of an error of ours, expected or not, at a request."""
+    status = next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), None)
+    if status is None:
+        log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+        return problem(500, "an error of ours; it is in the server's log")
+    errors = []
+    if isinstance(error, BadInput) and error.where:
+        errors = [{"field": error.where, "reason": error.reason}]
+    headers = {"retry-after": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return problem(status, str(error), errors, headers)
 
-    return answer
+
+async def _ours(request: Request, error: Exception) -> Response:
+    return answer_to(error, request.scope)
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
@@ -112,8 +121,3 @@ async def _http(request: Request, error: Exception) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
     detail = error.detail if error.detail != phrase else details.get(error.status_code, phrase)
     return problem(error.status_code, str(detail), headers=error.headers)
-
-
-async def _bug(request: Request, error: Exception) -> Response:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(500, "an error of ours; it is in the server's log")

@@ -73,7 +73,7 @@ class SqliteStore:
 
     def place(self, placing: Placing) -> Future[Placed]:
         """See `Store.place`."""
-        return self._writer.submit(partial(writes.place, placing=placing), names=(placing.entry.customer_id,))
+        return self._writer.submit(writes.Place(placing), names=(placing.entry.customer_id,))
 
     def put_items(self, rows: Sequence[ItemRow]) -> Future[Appended]:
         """See `Store.put_items`."""
@@ -240,10 +240,10 @@ class SqliteStore:
         try:
             if not connection.in_transaction:
                 self._begin()
-            before = _last_of(connection, "log")
-            results = [job.work(connection) for job in batch]
-            after = _last_of(connection, "log")
-            if after != before:
+            before = connection.total_changes
+            results = writes.done(connection, [job.work for job in batch])
+            if connection.total_changes != before:
+                after = _last_of(connection, "log")
                 self._own.announce(after, _written(batch, results, after))
             connection.execute("COMMIT")
             self._own.settle()

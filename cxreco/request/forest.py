@@ -17,7 +17,18 @@ from numpy.typing import ArrayLike, NDArray
 from cxreco.compiled import compiled
 from cxreco.errors import BadInput, BadSpec
 from cxreco.request.lightgbm_library import Booster
-from cxreco.request.trees import HIGHEST, NODE, Nodes, Tests, by_tree, parsed, quick_tests, readings_of, walk_nodes
+from cxreco.request.trees import (
+    HIGHEST,
+    NODE,
+    Limits,
+    Nodes,
+    Tests,
+    by_tree,
+    parsed,
+    quick_tests,
+    readings_of,
+    walk_nodes,
+)
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -67,7 +78,7 @@ class Forest:
         (r,) READING, one a feature and missing rule in use.
     tests
         Three (m,) columns by reading and ascending threshold; empty when the forest is walked.
-    quick
+    limits, quick
         The tests tree by tree, `trees.by_tree`.
     nodes, roots
         (m,) NODE and (trees,) first node or ~leaf of each tree; empty unless the forest is walked.
@@ -80,6 +91,7 @@ class Forest:
     trees: int
     readings: NDArray[np.void]
     tests: Tests
+    limits: Limits
     quick: Nodes
     nodes: NDArray[np.void]
     roots: NDArray[np.int32]
@@ -107,13 +119,15 @@ class Forest:
             nodes, roots, leaves = walk_nodes(model.trees, of_node)
         else:
             tests, leaves = quick_tests(model.trees, of_node, rules)
+        limits, quick = by_tree(tests, rules, len(model.trees), model.most_leaves)
         return cls(
             text=text,
             features=model.features,
             trees=len(model.trees),
             readings=rules,
             tests=tests,
-            quick=by_tree(tests, rules, len(model.trees), model.most_leaves),
+            limits=limits,
+            quick=quick,
             nodes=nodes,
             roots=roots,
             leaves=leaves,
@@ -137,7 +151,7 @@ class Forest:
             return _walk(rows, self.readings, self.nodes, self.roots, self.leaves)
         if rows.shape[0] < FEW:
             return _quickscore_few(rows, self.readings, self.tests, self.leaves)
-        return _quickscore(rows, (self.readings, self.tests[0]), self.quick, self.leaves)
+        return _quickscore(rows, self.limits, self.quick, self.leaves)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,12 +247,12 @@ def read_value(value: float, nan: float, zero: float) -> float:
 
 
 @compiled
-def _quickscore(rows: F64, readings: tuple[NDArray[np.void], F64], nodes: Nodes, leaves: F64) -> F64:
+def _quickscore(rows: F64, readings: Limits, nodes: Nodes, leaves: F64) -> F64:
     n = rows.shape[0]
     out = np.zeros(n)
     # Whole vectors: a remainder loop costs more than the padding.
     width = min(BLOCK, (n + LANES - 1) // LANES * LANES)
-    ranks = np.zeros((readings[0].size, width), nodes[2].dtype)
+    ranks = np.zeros((readings[0].size, width), nodes[1].dtype)
     words = np.empty((TREES, width), nodes[2].dtype)
     room = (np.empty(width), np.empty(width, np.uint64), np.empty(width, np.uint64))
     for first in range(0, n, BLOCK):
@@ -254,7 +268,7 @@ def _quickscore(rows: F64, readings: tuple[NDArray[np.void], F64], nodes: Nodes,
 
 
 @compiled
-def _rank(rows: F64, readings: tuple[NDArray[np.void], F64], g: int, room: tuple[F64, U64, U64], out: Words) -> None:
+def _rank(rows: F64, readings: Limits, g: int, room: tuple[F64, U64, U64], out: Words) -> None:
     """Write how many of the thresholds of a reading each row's value is above.
 
     Neighbours of the same value are searched for once, and all values step by step together: no branch depends on one.

@@ -23,7 +23,9 @@ READING = np.dtype([("feature", "<i8"), ("nan", "<f8"), ("zero", "<f8"), ("start
 # The nodes of QuickScorer in order: thresholds, their trees, and the leaves that stay possible when
 # `value <= threshold` fails, a bit each (32 bits where they suffice).
 Tests = tuple[F64, NDArray[np.int32], NDArray[np.unsignedinteger]]
-# The same nodes tree by tree: the reading, the place among that reading's thresholds, the mask; and where trees end.
+# Readings, and the thresholds of each, ascending, none twice.
+Limits = tuple[NDArray[np.void], F64]
+# The same nodes tree by tree: the reading, the place among that reading's limits, the mask; and where trees end.
 Nodes = tuple[NDArray[np.int32], NDArray[np.unsignedinteger], NDArray[np.unsignedinteger], NDArray[np.int64]]
 # A node of the walk: children are nodes, or ~leaf when negative, numbered over the whole forest.
 NODE = np.dtype([("threshold", "<f8"), ("reading", "<i4"), ("left", "<i4"), ("right", "<i4"), ("_", "<i4")])
@@ -170,16 +172,28 @@ def quick_tests(trees: Sequence[Tree], of_node: list[NDArray[np.int64]], rules: 
     return (threshold[order], tree_of[order], np.concatenate(masks)[order].astype(word)), leaves
 
 
-def by_tree(tests: Tests, rules: NDArray[np.void], trees: int, most_leaves: int) -> Nodes:
-    """Return the tests tree by tree; places and masks in the narrowest word that has a bit for every leaf."""
+def by_tree(tests: Tests, rules: NDArray[np.void], trees: int, most_leaves: int) -> tuple[Limits, Nodes]:
+    """Return the readings with what each is compared with, every threshold once, and the tests tree by tree.
+
+    Places are in the narrowest word that counts them, masks in one with a bit a leaf. LightGBM tells 255 bins of a
+    feature apart, so that a byte is enough for a place unless it was told otherwise.
+    """
     spans = rules["stop"] - rules["start"]
     reading = np.repeat(np.arange(rules.size, dtype=np.int32), spans)
-    place = np.arange(reading.size) - rules["start"][reading]
+    new = np.ones(reading.size, np.bool_)
+    new[1:] = (tests[0][1:] != tests[0][:-1]) | (reading[1:] != reading[:-1])
+    distinct = np.flatnonzero(new)
+    limits = rules.copy()
+    limits["stop"] = np.searchsorted(distinct, rules["stop"])
+    limits["start"] = np.searchsorted(distinct, rules["start"])
+    place = np.cumsum(new) - 1 - limits["start"][reading]
     order = np.argsort(tests[1], kind="stable")
-    short = most_leaves <= NARROWEST_LEAVES and spans.max(initial=0) <= np.iinfo(np.uint16).max
-    word = np.uint16 if short else tests[2].dtype
+    most = int((limits["stop"] - limits["start"]).max(initial=0))
+    count = next(word for word in (np.uint8, np.uint16, np.uint32) if most <= np.iinfo(word).max)
+    word = np.uint16 if most_leaves <= NARROWEST_LEAVES else tests[2].dtype
     ends = np.searchsorted(tests[1][order], np.arange(trees), side="right")
-    return reading[order], place[order].astype(word), tests[2][order].astype(word), ends
+    nodes = reading[order], place[order].astype(count), tests[2][order].astype(word), ends
+    return (limits, tests[0][distinct]), nodes
 
 
 def _left_to_right(tree: Tree) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:

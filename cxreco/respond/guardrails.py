@@ -160,9 +160,7 @@ def admit(
     unready
         Actions (by index) that their own rule excludes here, with the reason.
     """
-    n = len(candidates)
-    rungs = _rungs(ladder, candidates, market)
-    notice, shadow = (np.array([one is rung for one in rungs]) for rung in (Rung.NOTICE, Rung.SHADOW))
+    rungs, notice, shadow = _rungs(ladder, candidates, market)
     contact = _contacts(candidates.mode, notice, moment.surface is Surface.OUTBOUND)
     barred = _ANY if moment.modes is None else np.array([mode not in moment.modes for mode in MODES])
     excluded = np.zeros(len(candidates.actions), np.bool_)
@@ -170,20 +168,20 @@ def admit(
         excluded[action] = True
     case = Case(candidates.x, candidates.mode, candidates.action, candidates.item, barred, excluded, contact, shadow)
     channel, at_s = int(channel_of(moment.channel)), reading.seconds(moment.at)
-    why = np.zeros(n, np.int64)
     refusals: dict[int, Refusal] = {}
     for state in states:
         said = said_by(state.head, state.contact_slots, at_s, channel)
-        found = refused(case, said, rules.limits, at_s, market.columns.available)
-        for row in np.flatnonzero(found * (why == checks.ADMITTED)).tolist():
-            why[row] = found[row]
+        found = refused(case, said, rules.limits, at_s, market.columns.available).tolist()
+        for row, why in enumerate(found):
+            if why == checks.ADMITTED or row in refusals:
+                continue
             heard = Heard(
                 rules=rules, moment=moment, said=said, mode=MODES[int(candidates.mode[row])],
                 unready=unready.get(int(candidates.action[row]), ""),
             )  # fmt: skip
-            refusals[row] = _refusal(candidates, market, row, int(found[row]), heard)
+            refusals[row] = _refusal(candidates, market, row, why, heard)
     return Admission(
-        rows=np.flatnonzero(why == checks.ADMITTED),
+        rows=np.array([row for row in range(len(candidates)) if row not in refusals], np.intp),
         rungs=rungs,
         contact=contact,
         refusals=tuple(refusals[row] for row in sorted(refusals)),
@@ -199,15 +197,18 @@ def _contacts(mode: NDArray[np.int16], notice: Bool, outbound: bool) -> Bool:
     return out
 
 
-def _rungs(ladder: Ladder, candidates: Candidates, market: Market) -> list[Rung | None]:
+def _rungs(ladder: Ladder, candidates: Candidates, market: Market) -> tuple[list[Rung | None], Bool, Bool]:
+    """Return how far each order is trusted, None for what is no order; and which are on notice, and in shadow."""
     rungs: list[Rung | None] = [None] * len(candidates)
+    notice, shadow = np.zeros(len(candidates), np.bool_), np.zeros(len(candidates), np.bool_)
     shelf = market.shelf
     for row, mode in enumerate(candidates.mode.tolist()):
         if mode == AUTOMATE:
             certainty = float(candidates.x[row, VALUE_COLUMN["certainty"]])
             category = shelf.category_names[shelf.category[candidates.item[row]]]
-            rungs[row] = ladder.rung(category, 0.0 if math.isnan(certainty) else certainty)
-    return rungs
+            rung = rungs[row] = ladder.rung(category, 0.0 if math.isnan(certainty) else certainty)
+            notice[row], shadow[row] = rung is Rung.NOTICE, rung is Rung.SHADOW
+    return rungs, notice, shadow
 
 
 def _refusal(candidates: Candidates, market: Market, row: int, why: int, heard: Heard) -> Refusal:
