@@ -78,9 +78,8 @@ def judged(workspace: Workspace, log: Log, trial: Trial) -> Judgement:
     trials = Trials(workspace.settings.home)
     before = trials.of(champion.version)
     kind: Change = "refresh" if before is not None and before.spec == trial.spec else "change"
-    anchor = before.anchor if before is not None and kind == "refresh" else ""
     rules = PromotionRules.from_spec(workspace.specs["promotion"])
-    versions = {"champion": champion.version, "challenger": trial.judged} | ({"anchor": anchor} if anchor else {})
+    versions = {"champion": champion.version, "challenger": trial.judged}
     try:
         reports, foresight = _reports(workspace, log, trial, versions, rules)
     except NoSupport as thin:
@@ -92,7 +91,7 @@ def judged(workspace: Workspace, log: Log, trial: Trial) -> Judgement:
         rules,
         kind=kind,
         attempt=trials.attempts() + 1,
-        anchor=reports.get("anchor"),
+        since=before.chain if before is not None else None,
         foresight=foresight,
     )
     return _kept(workspace, trial, Judgement(verdict=verdict, reports=(reports["champion"], reports["challenger"])))

@@ -13,6 +13,7 @@ from cxreco.pipelines.evaluate import Judgement, already, judged
 from cxreco.pipelines.gather import gathered
 from cxreco.pipelines.trials import Trial, Trials
 from cxreco.pipelines.workspace import Workspace, opened, steps, there
+from cxreco.repeat.chain import Chain
 
 
 def run(settings: Settings, console: Console, version: str | None = None) -> int:
@@ -53,10 +54,11 @@ def promoted(workspace: Workspace, trial: Trial, judgement: Judgement) -> Pointe
     registry, trials = workspace.registry, Trials(workspace.settings.home)
     before = registry.live()
     inherited = trials.of(before.version) if before is not None else None
-    won = judgement.verdict.kind == "change" or inherited is None
-    anchor = trial.version if won or inherited is None else inherited.anchor
+    chain, apart = Chain(), judgement.verdict.difference
+    if judgement.verdict.kind == "refresh" and inherited is not None and apart is not None:
+        chain = inherited.chain.longer(apart)
     pointer = registry.promote(trial.version)
-    trials.keep(replace(trial, promoted=True, anchor=anchor))
+    trials.keep(replace(trial, promoted=True, chain=chain))
     write_card(workspace, registry.playbook(trial.version), trial, judgement, CHAMPION)
     _vacated(workspace)
     return pointer

@@ -1,7 +1,7 @@
 """Trials: what became of each challenger, one small file each, so that judging goes on where it stopped."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import orjson
 
 from cxreco.edge.champion import write_whole
 from cxreco.errors import NotFound
+from cxreco.repeat.chain import Chain
 
 FOLDER = "trials"
 
@@ -31,8 +32,8 @@ class Trial:
         Whether its judgement used up one of the attempts at a change.
     promoted
         Whether it went live.
-    anchor
-        The last policy that won as a change, which refreshes are held to as well.
+    chain
+        What refreshes add up to since a policy last won as a change, up to this one once it is promoted.
     reasons
         Of the verdict; empty before.
     rolled_back
@@ -45,7 +46,7 @@ class Trial:
     cut: int
     position: int
     spec: str
-    anchor: str = ""
+    chain: Chain = field(default_factory=Chain)
     spent: bool = False
     promoted: bool = False
     reasons: tuple[str, ...] = ()
@@ -61,7 +62,7 @@ class Trials:
     def all(self) -> list[Trial]:
         """Return them, oldest first."""
         found = [orjson.loads(path.read_bytes()) for path in sorted(self._folder.glob("*.json"))]
-        return [Trial(**{**fields, "reasons": tuple(fields["reasons"])}) for fields in found]
+        return [_trial(fields) for fields in found]
 
     def latest(self) -> Trial:
         """Return the latest.
@@ -91,6 +92,11 @@ class Trials:
     def attempts(self) -> int:
         """Return how many judgements of changes were spent so far."""
         return sum(trial.spent for trial in self.all())
+
+
+def _trial(fields: Mapping[str, Any]) -> Trial:
+    known = {name: value for name, value in fields.items() if name in Trial.__dataclass_fields__}
+    return Trial(**known | {"reasons": tuple(fields["reasons"]), "chain": Chain(**fields.get("chain", {}))})
 
 
 def flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

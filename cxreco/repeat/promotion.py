@@ -4,7 +4,7 @@ A refresh must be non-inferior within a margin; a change must be better, with th
 (alpha spending with sum alpha, Foster & Stine 2008). Both are judged by the customer-clustered difference on the same
 decisions. Where a week's log cannot tell a refresh from its champion to within the margin, and does not show it to be
 worse either, the same model with more data is held to what the week can tell: it must have foreseen the customers'
-answers as well as the champion did. An anchor (the policy that last won as a change) keeps a chain of refreshes from
+answers as well as the champion did. What refreshes add up to since a policy last won as a change keeps them from
 drifting downhill by a margin at a time.
 """
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cxreco.errors import BadInput, BadSpec
+from cxreco.repeat.chain import Chain
 from cxreco.repeat.estimators import Estimate, Terms, difference, terms_named
 from cxreco.repeat.evaluation import HARMS, Report
 from cxreco.repeat.intervals import clustered, needed, spent, t_interval
@@ -152,7 +153,7 @@ def judge(
     *,
     kind: Change,
     attempt: int = 1,
-    anchor: Report | None = None,
+    since: Chain | None = None,
     latency_ms: tuple[float, float] | None = None,
     foresight: F64 | None = None,
 ) -> Verdict:
@@ -160,12 +161,14 @@ def judge(
 
     Parameters
     ----------
-    champion, challenger, anchor
-        Reports on the same log; the anchor is held to by refreshes only.
+    champion, challenger
+        Reports on the same log.
     kind
         `refresh`: same spec, more data. `change`: anything else.
     attempt
         Which test of a change this is, from 1, over all challengers and looks that spent an attempt so far.
+    since
+        What refreshes led to the champion since a policy last won as a change; a refresh is held to their sum.
     latency_ms
         Champion's and challenger's time to decide.
     foresight
@@ -176,9 +179,8 @@ def judge(
     BadInput
         If the reports are not about the same decisions.
     """
-    for report in (challenger, *((anchor,) if anchor else ())):
-        if not np.array_equal(report.decision_id, champion.decision_id):
-            raise BadInput("reports are about different decisions and cannot be paired", where=report.name)
+    if not np.array_equal(challenger.decision_id, champion.decision_id):
+        raise BadInput("reports are about different decisions and cannot be paired", where=challenger.name)
     supported = [_supported(report, rules) for report in (champion, challenger)]
     if not all(check.passed for check in supported):
         more = [_for_support(report, rules) for report in (champion, challenger)]
@@ -187,11 +189,8 @@ def judge(
     seen = None if foresight is None or kind == "change" else _foresight(foresight, champion, rules)
     money = _excused(money, apart, seen)
     checks = [*supported, money, *((seen,) if seen is not None else ())]
-    if anchor is not None and kind == "refresh":
-        held = _supported(anchor, rules)
-        checks.append(
-            _excused(*_money(anchor, challenger, rules, kind=kind, attempt=attempt), seen) if held.passed else held
-        )
+    if since is not None and since.links and kind == "refresh":
+        checks.append(_chained(since.longer(apart), money.limit, rules))
     checks += _harms(champion, challenger, rules)
     checks += _exposure(champion, challenger, rules)
     if latency_ms is not None:
@@ -280,6 +279,16 @@ def _excused(money: Check, apart: Estimate, seen: Check | None) -> Check:
         return money
     said = f"{money.said}: the log cannot tell them apart so finely (up to {apart.high:+.4f}), so foresight decides"
     return replace(money, passed=True, said=said)
+
+
+def _chained(chain: Chain, limit: float, rules: PromotionRules) -> Check:
+    """Check that refreshes did not evidently add up to a loss beyond the margin, however often one looked."""
+    most = chain.most(rules.alpha)
+    said = (
+        f"{chain.links} refreshes since the last change add up to {chain.gain:+.4f} a decision, at most {most:+.4f} "
+        f"with {1.0 - rules.alpha:.1%} confidence over all of them; that must be above {limit:+.4f}"
+    )
+    return Check(name="chain of refreshes", passed=most > limit, value=most, limit=limit, said=said)
 
 
 def _paired(first: Terms, second: Terms, champion: Report, challenger: Report, confidence: float) -> Estimate:

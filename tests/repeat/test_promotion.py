@@ -7,8 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
 
 from cxreco.errors import BadInput, BadSpec
+from cxreco.repeat.chain import Chain
 from cxreco.repeat.estimators import estimates
 from cxreco.repeat.evaluation import Report
 from cxreco.repeat.promotion import PromotionRules, judge
@@ -108,13 +112,28 @@ def test_a_refresh_that_decides_alike_passes_on_little_data_and_one_that_is_wors
     assert not worse.spent
 
 
-def test_an_anchor_stops_a_chain_of_refreshes_from_drifting_downhill():
+def test_what_refreshes_add_up_to_stops_them_from_drifting_downhill():
     champion, challenger = pair(policy=np.array([0.49, 0.29, 0.22]), lift=0.5)
-    anchor = report("anchor", np.array([0.3, 0.6, 0.1]), lift=0.5)
-    assert judge(champion, challenger, RULES, kind="refresh").promote
-    held = judge(champion, challenger, RULES, kind="refresh", anchor=anchor)
-    assert not held.promote
-    assert [check.name for check in held.checks if not check.passed] == ["money against anchor"]
+    fallen = Chain(gain=-1.0, variance=0.01, links=12)
+    assert judge(champion, challenger, RULES, kind="refresh", since=Chain()).promote
+    held = judge(champion, challenger, RULES, kind="refresh", since=fallen)
+    assert not held.promote and not held.undecided
+    assert [check.name for check in held.checks if not check.passed] == ["chain of refreshes"]
+    unsure = Chain(gain=-1.0, variance=1.0, links=12)
+    assert judge(champion, challenger, RULES, kind="refresh", since=unsure).promote
+    better = judge(*pair(lift=0.8), RULES, kind="change", since=fallen)
+    assert better.promote, "a change is not held to what came before it"
+
+
+@given(gains=st.lists(st.floats(-1.0, 1.0), min_size=1, max_size=30), alpha=st.floats(0.001, 0.2))
+def test_a_chain_is_the_sum_of_its_links_and_its_bound_lies_above_it(gains, alpha):
+    apart = judge(*pair(n=600), RULES, kind="refresh").difference
+    chain = Chain()
+    for gain in gains:
+        chain = chain.longer(replace(apart, value=gain, stderr=0.1))
+    assert chain.gain == pytest.approx(sum(gains))
+    assert chain.variance == pytest.approx(0.01 * len(gains))
+    assert chain.most(alpha) > chain.gain + 0.1 * len(gains) ** 0.5 * norm.ppf(1.0 - alpha)
 
 
 def test_thin_support_is_said_with_the_number_it_takes_and_spends_nothing():

@@ -1,0 +1,1 @@
+"""What the gate is put through: promotions, chains of refreshes, arms looked at every day."""
