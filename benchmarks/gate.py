@@ -6,6 +6,7 @@ for half a year. Every share has its 95 % interval (Clopper-Pearson).
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ TARGETS = (
     ("N within a factor of two", ("better", "within_two", "share"), 0.50, True),
     ("refreshes that learn pass", ("refreshes", "learning", "through", "mean"), 0.90, True),
     ("refreshes as good pass", ("refreshes", "standing", "through", "mean"), 0.90, True),
-    ("learning ends under the margin", ("refreshes", "learning", "ended_lower_than_margin", "share"), 0.05, False),
-    ("as good ends under the margin", ("refreshes", "standing", "ended_lower_than_margin", "share"), 0.05, False),
+    ("value after half a year of learning", ("refreshes", "learning", "gain", "low"), 0.0, True),
+    ("value after half a year of as good", ("refreshes", "standing", "gain", "low"), -0.01, True),
     ("chain of as good is ever held", ("refreshes", "standing", "ever_held_by_the_chain", "share"), 0.05, False),
     ("equal arms ever told apart", ("arms", "equal", "ever_missed", "share"), 0.05, False),
     ("arms' true difference ever missed", ("arms", "unequal", "ever_missed", "share"), 0.05, False),
@@ -87,7 +88,7 @@ def show(found: Found, console: Console) -> bool:
         met = figure >= bound if above else figure <= bound
         all_met &= met
         side = "at least" if above else "at most"
-        said = f"{figure:.1%} ({row['low']:.1%} to {row['high']:.1%})"
+        said = f"{row.get('share', row.get('mean')):.1%} ({row['low']:.1%} to {row['high']:.1%})"
         table.add_row(what, said, f"{side} {bound:.0%}", "met" if met else "[bold red]not met[/]")
     console.print(table)
     for line in told(found):
@@ -101,8 +102,8 @@ def told(found: Found) -> list[str]:
     if "better" in found:
         row = found["better"]
         lines.append(
-            f"announced in the median {row['announced_median']:,.0f} decisions in all; {row['reached_at']:,.0f} give "
-            f"the promised power, {row['half_reached_at']:,.0f} promote every other: {row['ratio_median']:.2f} and "
+            f"announced in the median {row['announced_median']:,.0f} decisions in all; {row['reached_at']:,.0f} "
+            f"promote four in five, {row['half_reached_at']:,.0f} every other: {row['ratio_median']:.2f} and "
             f"{row['ratio_half_median']:.2f} times as many"
         )
         same = found["promotions"]
@@ -113,7 +114,9 @@ def told(found: Found) -> list[str]:
         lines.append(
             f"refreshes, {name}: {through['mean']:.1%} let through; true value at week 26 against week 0 "
             f"{value['mean']:+.1%} ({value['low']:+.1%} to {value['high']:+.1%}), one half year in twenty under "
-            f"{value['worst_of_20']:+.1%}; all let through {row['offered']['mean']:+.1%}"
+            f"{value['worst_of_20']:+.1%}; all let through {row['offered']['mean']:+.1%}, one in twenty under "
+            f"{row['offered']['worst_of_20']:+.1%}; ended lower than the margin: "
+            f"{_share(row['ended_lower_than_margin'])}"
         )
     if "arms" in found:
         arms = found["arms"]
@@ -133,13 +136,15 @@ def main() -> int:
     parser.add_argument("--sims", type=int, default=300, help="simulated promotions, half years, pairs of arms")
     parser.add_argument("--every", type=int, default=1, help="days between two looks at the arms")
     parts = ["promotions", "refreshes", "arms"]
-    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="measured anew; others stay as kept")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "gate.json")
     asked = parser.parse_args()
     console, begun = Console(), time.perf_counter()
-    found: Found = {"where": hardware(), "sims": asked.sims, "every": asked.every}
+    found: Found = json.loads(asked.out.read_text()) if asked.out.exists() else {}
+    ran = {"where": hardware(), "sims": asked.sims, "every": asked.every}
     found |= measured(asked.sims, asked.every, asked.parts, console)
-    found["seconds"] = time.perf_counter() - begun
+    ran["seconds"] = time.perf_counter() - begun
+    found["ran"] = found.get("ran", {}) | dict.fromkeys(asked.parts, ran)
     met = show(found, console)
     keep(found, asked.out, console)
     return int(not met)

@@ -271,7 +271,8 @@ def _arm_row(arm: str, part: pd.DataFrame, confidence: float) -> dict[str, objec
 def _difference(arm: pd.DataFrame, control: pd.DataFrame, confidence: float, planned_weeks: float) -> dict[str, float]:
     first, second = _ratio(arm), _ratio(control)
     value = first.mean - second.mean
-    errors = (standard_error(first), standard_error(second))
+    # Where nobody brought anything yet there is no spread to see, which is no certainty.
+    errors = [standard_error(side) or inf for side in (first, second)]
     stderr = sqrt(errors[0] ** 2 + errors[1] ** 2)
     weeks = float(first.sizes.mean() + second.sizes.mean()) / 2.0
     # The variance now, carried to the planned time: planned is fixed in weeks, its money scale is learned.

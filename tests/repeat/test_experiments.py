@@ -167,3 +167,10 @@ def test_it_is_said_in_plain_words():
     assert "no control" in alone.words()[0]
     broken = compare(shop(np.random.default_rng(0)), shares={"champion": 0.7, "holdout": 0.3})
     assert "no difference between them can be trusted" in broken.words()[0]
+
+
+def test_arms_in_which_nobody_brought_anything_yet_are_not_known_to_be_equal():
+    frame = pd.DataFrame({"arm": ["champion"] * 4 + ["holdout"] * 4, "weeks": 0.3, "money": 0.0})
+    counts = dict.fromkeys(("orders", "returned", "complained", "unsubscribed", "contacts"), 0.0)
+    row = compare(frame.assign(**counts), controls=("holdout",)).differences.iloc[0]
+    assert (row["low"], row["high"], row["p"]) == (-np.inf, np.inf, 1.0)
