@@ -98,7 +98,9 @@ def off_by(shop: Shop, gain: float) -> F64:
     """Return a policy that truly earns this share more (or less) than the logged one; 0: as much, by other choices."""
     logged, best, worst = _levels()
     if gain == 0.0:
-        return 0.95 * shop.logged + 0.05 * shop.logged[:, ::-1]
+        # As much is won by going with what is known as is lost by going against it.
+        up, down = 0.05, 0.05 * (best - logged) / (logged - worst)
+        return (1.0 - up - down) * shop.logged + up * best_of(shop) + down * worst_of(shop)
     mix = gain * logged / (best - logged) if gain > 0.0 else -gain * logged / (logged - worst)
     return (1.0 - mix) * shop.logged + mix * (best_of(shop) if gain > 0.0 else worst_of(shop))
 
