@@ -1,0 +1,166 @@
+"""The ceiling: how much of the oracle's worth is knowable from the log, and what the rest hangs on.
+
+Shops live under the apprentice; at each moment the candidates, what is seen of them, what is hidden and the world's
+truth are noted. A forest learns the truth itself from what the engine's heads see, on some shops, and chooses on
+others: that is close to the best that any engine with these features could do, since no engine is ever told the truth.
+With hidden columns added it shows what knowing each would be worth. The candidates are held against what somebody would
+propose who knows the customer's mind. A diagnosis: nothing of it reaches the engine.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from contest.shops import Plot, sources
+from knowable.minds import HIDDEN, columns_of
+from knowable.seasons import Noted, noted
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from under_load.report import hardware, keep
+
+from cxreco.journey import MODES
+from cxreco.request.candidates import VALUE_FEATURES
+from cxreco.request.growing import grow
+from cxreco.request.lightgbm_library import Booster
+from cxreco.world import WORLDS
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+Found = dict[str, Any]
+FOREST = {"rounds": 400, "num_leaves": 31, "learning_rate": 0.04, "min_data_in_leaf": 60, "feature_fraction": 0.6}
+RESAMPLED, SEED = 1_000, 11
+# What is known in each row: the columns about these besides what the heads see.
+KNOWN: dict[str, tuple[str, ...]] = {
+    "what the heads see": (), "and the needs": ("need",), "and the taste": ("taste",), "and the wish": ("wish",),
+    "and the mood": ("mood",), "and needs and taste": ("need", "taste"), "and all of it": tuple(HIDDEN),
+}  # fmt: skip
+
+
+def features(shop: Noted, about: Sequence[str]) -> F64:
+    """Return (n, columns) what a forest is told."""
+    one_hot = np.eye(len(MODES))[shop.mode]
+    return np.column_stack([shop.x, one_hot, shop.hidden[:, columns_of(*about)]])
+
+
+def learned(train: Sequence[Noted], about: Sequence[str]) -> Booster:
+    """Return a forest that has learned the truth from some shops; `hold` is worth nothing and is left out."""
+    acts = [shop.mode > 0 for shop in train]
+    x = np.concatenate([features(shop, about)[act] for shop, act in zip(train, acts, strict=True)])
+    y = np.concatenate([shop.truth[act] for shop, act in zip(train, acts, strict=True)])
+    columns = columns_of(*about).size
+    names = (*VALUE_FEATURES, *(f"mode_{k}" for k in range(len(MODES))), *(f"hidden_{k}" for k in range(columns)))
+    return Booster(grow(x, y, objective="regression", params=FOREST, names=names))
+
+
+def foreseen(forest: Booster, shop: Noted, about: Sequence[str]) -> F64:
+    """Return (n,) what a forest makes of a shop's candidates."""
+    return np.where(shop.mode > 0, forest.score(np.ascontiguousarray(features(shop, about))), 0.0)
+
+
+def chosen(shop: Noted, values: F64) -> I64:
+    """Return (m,) the row of the greatest value at each moment, the first among equals."""
+    ends = np.cumsum(shop.size)
+    return np.array(
+        [start + int(np.argmax(values[start:end])) for start, end in zip(ends - shop.size, ends, strict=True)]
+    )
+
+
+def per_customer(shop: Noted, worth: F64) -> F64:
+    """Return (customers,) sums of what moments were worth."""
+    return np.bincount(shop.customer, weights=worth, minlength=int(shop.customer.max()) + 1).astype(np.float64)
+
+
+def closed(got: F64, floor: F64, top: F64) -> tuple[float, float, float]:
+    """Return the share of the gap that was closed, with its 95 % interval over customers."""
+    rng = np.random.default_rng(SEED)
+    rows = rng.integers(0, got.size, (RESAMPLED, got.size))
+    shares = (got - floor)[rows].sum(axis=1) / (top - floor)[rows].sum(axis=1)
+    low, high = np.quantile(shares, (0.025, 0.975))
+    return float((got - floor).sum() / (top - floor).sum()), float(low), float(high)
+
+
+def uniform(shop: Noted) -> F64:
+    """Return (m,) the worth of a random mode, then a random action of it, as the random arm draws."""
+    ends = np.cumsum(shop.size)
+    out = np.empty(shop.size.size)
+    for k, (start, end) in enumerate(zip(ends - shop.size, ends, strict=True)):
+        truth, mode = shop.truth[start:end], shop.mode[start:end]
+        out[k] = np.mean([truth[mode == one].mean() for one in np.unique(mode)])
+    return out
+
+
+def judged(test: Sequence[Noted], values: Sequence[F64]) -> Found:
+    """Return what choosing by values closes of the gap, and what it gets of the best by the mode of the best."""
+    got, floor, top, by_mode = [], [], [], np.zeros((2, len(MODES)))
+    for shop, value in zip(test, values, strict=True):
+        best, row = chosen(shop, shop.truth), chosen(shop, value)
+        got.append(per_customer(shop, shop.truth[row]))
+        floor.append(per_customer(shop, uniform(shop)))
+        top.append(per_customer(shop, shop.truth[best]))
+        np.add.at(by_mode[0], shop.mode[best], shop.truth[row])
+        np.add.at(by_mode[1], shop.mode[best], shop.truth[best])
+    share = closed(np.concatenate(got), np.concatenate(floor), np.concatenate(top))
+    return {"closed": share, "got_by_mode": by_mode[0].tolist(), "best_by_mode": by_mode[1].tolist()}
+
+
+def measured(train: Sequence[Noted], test: Sequence[Noted]) -> Found:
+    """Return the figures: the apprentice, forests that know more and more, and the candidates themselves."""
+    found: Found = {"apprentice, its best guess": judged(test, [shop.believed for shop in test])}
+    for name, about in KNOWN.items():
+        forest = learned(train, about)
+        found[name] = judged(test, [foreseen(forest, shop, about) for shop in test])
+    best = [shop.truth[chosen(shop, shop.truth)] for shop in test]
+    could = sum(float(np.maximum(shop.could, one).sum()) for shop, one in zip(test, best, strict=True))
+    offered = sum(float(one.sum()) for one in best)
+    moments = sum(shop.size.size for shop in test)
+    return {"known": found, "best_offered": offered, "best_there_could_be": could, "moments": moments}
+
+
+def show(world: str, found: Found, console: Console) -> None:
+    """Print the figures of one world."""
+    table = Table("chosen by", "gap closed", *(str(mode) for mode in MODES[1:]), title=f"{world}: what is knowable")
+    for name, row in found["known"].items():
+        share, low, high = row["closed"]
+        parts = [f"{got:.0f} of {top:.0f}" for got, top in zip(row["got_by_mode"], row["best_by_mode"], strict=True)]
+        table.add_row(name, f"{share:.0%} ({low:.0%} to {high:.0%})", *parts[1:])
+    console.print(table)
+    console.print(
+        f"of the best that somebody who knows the customer would propose, the engine's candidates hold "
+        f"{found['best_offered'] / found['best_there_could_be']:.0%}, at {found['moments']:,} moments",
+        highlight=False,
+    )
+
+
+def main() -> int:
+    """Live the shops, learn the truth on some, choose on others, print and keep."""
+    parser = argparse.ArgumentParser(
+        prog="cxreco bench ceiling --", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--worlds", nargs="+", choices=list(WORLDS), default=["staples"], metavar="WORLD")
+    parser.add_argument("--train", nargs="+", type=int, default=[201, 202, 203, 204, 205], help="seeds to learn from")
+    parser.add_argument("--test", nargs="+", type=int, default=[206, 207], help="seeds to choose on")
+    parser.add_argument("--customers", type=int, default=150)
+    parser.add_argument("--history", type=int, default=26, help="weeks")
+    parser.add_argument("--weeks", type=int, default=6)
+    parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "cxreco-ceiling")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "ceiling.json")
+    asked = parser.parse_args()
+    console = Console() if Console().is_terminal else Console(width=180)
+    found: Found = {"where": hardware(), "engine": sources(), "train": asked.train, "test": asked.test, "worlds": {}}
+    for world in asked.worlds:
+        shops = []
+        for seed in (*asked.train, *asked.test):
+            plot = Plot(world=world, seed=seed, customers=asked.customers, history=asked.history, weeks=asked.weeks)
+            shops.append(noted(plot, asked.home, lambda what: console.print(f"[dim]{what}[/]", highlight=False)))
+        found["worlds"][world] = measured(shops[: len(asked.train)], shops[len(asked.train) :])
+        show(world, found["worlds"][world], console)
+    keep(found, asked.out, console)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

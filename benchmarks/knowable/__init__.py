@@ -1,0 +1,1 @@
+"""What anybody could know of a simulated shop's moments, and what nobody can."""

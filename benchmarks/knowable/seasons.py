@@ -1,0 +1,114 @@
+"""Seasons under the apprentice, with everything noted: what was seen, what was hidden, what was true."""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from contest.shops import Plot, founded
+from numpy.typing import NDArray
+
+from cxreco.errors import NotFound
+from cxreco.journey import Arm
+from cxreco.pipelines.season import Season, branch, under
+from cxreco.pipelines.workspace import opened
+from cxreco.request.candidates import Candidates
+from cxreco.world import World
+from cxreco.world.oracle import informed
+from knowable.minds import hidden
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+
+class Noted(NamedTuple):
+    """Moments of one shop: candidate rows one moment after another, and what is the same for a whole moment.
+
+    `x` (n, features), `hidden` (n, HIDDEN), `mode`, `truth`, `believed` and `joint` (n,) are of candidates: what the
+    heads saw, what nobody sees, what it is worth over hold, what the apprentice thought, how likely it was drawn.
+    `size` (m,), `customer` (m,) and `could` (m,) are of moments: candidates, who, and the best worth of what somebody
+    would have proposed who knows the customer's mind.
+    """
+
+    x: F64
+    hidden: F64
+    mode: I64
+    truth: F64
+    believed: F64
+    joint: F64
+    size: I64
+    customer: I64
+    could: F64
+
+
+@dataclass(slots=True)
+class _Pad:
+    """What is noted while a season is lived."""
+
+    x: list[F64] = field(default_factory=list)
+    hidden: list[F64] = field(default_factory=list)
+    mode: list[NDArray[np.int16]] = field(default_factory=list)
+    truth: list[F64] = field(default_factory=list)
+    believed: list[F64] = field(default_factory=list)
+    joint: list[F64] = field(default_factory=list)
+    customer: list[str] = field(default_factory=list)
+    could: list[float] = field(default_factory=list)
+
+    def closed(self) -> Noted:
+        """Return it as columns."""
+        _, who = np.unique(np.array(self.customer), return_inverse=True)
+        return Noted(
+            x=np.concatenate(self.x), hidden=np.concatenate(self.hidden),
+            mode=np.concatenate(self.mode).astype(np.int64), truth=np.concatenate(self.truth),
+            believed=np.concatenate(self.believed), joint=np.concatenate(self.joint),
+            size=np.array([len(one) for one in self.truth]), customer=who.astype(np.int64), could=np.array(self.could),
+        )  # fmt: skip
+
+
+class Watched(Season):
+    """A season under the apprentice that notes every moment before it is decided on."""
+
+    pad: _Pad
+
+    def _decided(self, moment: Mapping[str, Any]) -> dict[str, Any]:
+        self.pad.could.append(max(self.world.truth(moment, row) for row in informed(self.world, moment)))
+        record = super()._decided(moment)
+        if self.open.offered is None:
+            raise NotFound(f"the engine gave a safe answer: {record['reasons']}")
+        candidates, truth, _ = self.open.offered
+        self._note(moment, candidates, truth, record["candidates"])
+        return record
+
+    def _note(self, moment: Mapping[str, Any], candidates: Candidates, truth: F64, table: Mapping[str, Any]) -> None:
+        pad = self.pad
+        pad.x.append(candidates.x.copy())
+        pad.hidden.append(hidden(self.world, moment, candidates, self.engine.shop.codes.item_ids))
+        pad.mode.append(candidates.mode.copy())
+        pad.truth.append(truth)
+        pad.believed.append(np.array(table["values"]))
+        pad.joint.append(np.array(table["joint"]))
+        pad.customer.append(str(moment["customer_id"]))
+
+
+def noted(plot: Plot, home: Path, say: Callable[[str], None]) -> Noted:
+    """Found a shop, live its weeks under the apprentice, and return what was noted."""
+    say(f"{plot.name}: history and apprentice")
+    shop = founded(plot, home / plot.name)
+    world: World = shop.world()
+    place = branch(shop.base, shop.home / "watched")
+    own = under(shop.settings(place), place, Arm.CHAMPION)
+    with opened(own, clock=lambda: world.now) as workspace:
+        champion = workspace.live()
+        if champion is None:
+            raise NotFound("the shop has no champion: its history taught nothing")
+        playbook = workspace.registry.playbook(champion.version)
+    season = Watched("watched", world, own)
+    season.pad = _Pad()
+    with closing(season):
+        season.adopt(playbook)
+        for day, _ in enumerate(season.days(7 * plot.weeks)):
+            if day % 7 == 0:
+                say(f"{plot.name}: week {day // 7 + 1} of {plot.weeks}")
+    return season.pad.closed()
