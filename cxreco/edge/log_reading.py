@@ -12,7 +12,7 @@ from cxreco.edge.shop import Shop, names_in
 from cxreco.edge.store import DECISION, Entry, Group, Row, Store
 from cxreco.journey import MODE_CODE, Event
 from cxreco.recognise.codes import channel_of, ref_of
-from cxreco.recognise.events import parse_event, to_row
+from cxreco.recognise.events import event_again, to_row
 from cxreco.recognise.layout import TICK
 from cxreco.recognise.ticks import DecisionRef, TickRow, rows_of, tick_of_decision, ticks_from
 
@@ -25,7 +25,7 @@ _MODE_CODE: Mapping[str, int] = {mode.value: code for mode, code in MODE_CODE.it
 
 def event_of(row: Row) -> Event:
     """Return the event that a row of the log holds."""
-    return parse_event(orjson.loads(row.body))
+    return event_again(orjson.loads(row.body), row.at)
 
 
 def record_of(row: Row) -> dict[str, Any]:
@@ -119,17 +119,24 @@ class Ticker:
 
     def _of_event(self, event: Event, seq: int, customer: int, origins: dict[str, str]) -> list[TickRow]:
         shop = self._shop
-        if unknown := shop.unknown(names_in(event)):
-            shop.adopt_codes()
-            if unknown := shop.unknown(unknown):
-                self._store.assign_codes(unknown).result()
-                shop.adopt_codes()
+        item_id = event.fields.get("item_id")
+        if event.lines or (item_id and shop.codes.item_code(item_id) < 0):
+            self._coded(event)
         order_id = str(event.fields.get("order_id") or "")
         decision_id = str(event.fields.get("decision_id") or "")
         if order_id and decision_id:
             origins.setdefault(order_id, decision_id)
         decision = self._decision(decision_id or origins.get(order_id, ""))
         return rows_of(event, seq=seq, customer=customer, codes=shop.codes, catalogue=shop.catalogue, decision=decision)
+
+    def _coded(self, event: Event) -> None:
+        """Have what the event names given codes, where it has none."""
+        shop = self._shop
+        if unknown := shop.unknown(names_in(event)):
+            shop.adopt_codes()
+            if unknown := shop.unknown(unknown):
+                self._store.assign_codes(unknown).result()
+                shop.adopt_codes()
 
     def note(self, record: Record) -> DecisionRef:
         """Remember a decision that was just made here, so that its row need not be read for it."""

@@ -287,6 +287,19 @@ def write_lines(lines: tuple[Line, ...]) -> list[dict[str, Any]]:
     ]
 
 
+def lines_again(written: Sequence[Mapping[str, Any]]) -> tuple[Line, ...]:
+    """Return the lines that `write_lines` wrote, without checking them again."""
+    return tuple(
+        Line(
+            item_id=entry["item_id"],
+            quantity=entry["quantity"],
+            price=_UNSAID if entry["price"] is None else entry["price"],
+            margin=entry.get("margin", _UNSAID),
+        )
+        for entry in written
+    )
+
+
 def as_is(value: Any) -> Any:  # noqa: ANN401 (a JSON value passes through)
     """Write a field that JSON can hold as it is."""
     return value

@@ -34,6 +34,7 @@ from cxreco.recognise.contract import (
     check_json,
     fail,
     line_extras,
+    lines_again,
     shown,
     write_lines,
 )
@@ -103,6 +104,8 @@ EVENTS: Mapping[str, Contract] = MappingProxyType(
         "consent_changed": _contract({"purpose": ID, "granted": TRUTH}, limits=LIMITS_OBJECT),
     }
 )
+
+_NAMES: Mapping[str, frozenset[str]] = {name: frozenset(contract.fields) for name, contract in EVENTS.items()}
 
 ITEM: Mapping[str, Field] = MappingProxyType(
     {
@@ -226,6 +229,36 @@ def to_row(event: Event) -> dict[str, Any]:
         row["items"] = write_lines(event.lines)
     row.update(event.extra)
     return row
+
+
+def event_again(row: Mapping[str, Any], at: int) -> Event:
+    """Return the event whose `to_row` this is; what was checked when it came is not checked again.
+
+    Parameters
+    ----------
+    at
+        When it happened, which stands beside it in the log.
+    """
+    fields = dict(row)
+    known = _NAMES[row["type"]]
+    # Few rows have any, and the whole is compared at once.
+    extra = {} if row.keys() <= known else {key: fields.pop(key) for key in row if key not in known}
+    dated = fields.pop("occurred_at", None) is not None
+    if (place := fields.pop("sequence", None)) is not None and dated:
+        extra["sequence"] = place
+    lines = fields.pop("items", None)
+    if "promised_at" in fields:
+        fields["promised_at"] = TIME.read(fields["promised_at"], "promised_at")
+    return Event(
+        event_id=fields.pop("event_id"),
+        type=fields.pop("type"),
+        customer_id=fields.pop("customer_id"),
+        occurred_at=at,
+        dated=dated,
+        lines=lines_again(lines) if lines else (),
+        fields=fields or NOTHING,
+        extra=extra or NOTHING,
+    )
 
 
 def parse_item(row: Mapping[str, Any]) -> Item:

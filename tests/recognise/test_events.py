@@ -3,6 +3,7 @@
 import json
 import math
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,16 @@ from hypothesis import strategies as st
 from cxreco.errors import BadEvent
 from cxreco.journey import DAY, Event, Item
 from cxreco.recognise.contract import MAX_SEQUENCE
-from cxreco.recognise.events import EVENTS, parse_event, parse_events, parse_item, parse_items, to_item_row, to_row
+from cxreco.recognise.events import (
+    EVENTS,
+    event_again,
+    parse_event,
+    parse_events,
+    parse_item,
+    parse_items,
+    to_item_row,
+    to_row,
+)
 
 VIEW = {
     "event_id": "e1",
@@ -106,6 +116,18 @@ def test_what_is_written_reads_back_the_same(row):
     # NaN (a price nobody gave) is one object in the parser, so that equal events are equal.
     assert again == event
     assert to_row(again) == to_row(event)
+
+
+@given(rows(), st.none() | st.integers(0, MAX_SEQUENCE))
+@settings(max_examples=300, deadline=None)
+def test_a_row_of_our_own_is_read_without_checks_and_reads_the_same(row, place):
+    # A dated row may say its sequence too.
+    event = parse_event(row if place is None else {"sequence": place} | row)
+    written = orjson.loads(orjson.dumps(to_row(event)))
+    again = event_again(written, event.occurred_at)
+    assert again == event
+    assert repr(again) == repr(event)
+    assert again == parse_event(written)
 
 
 @given(rows(), st.data())
