@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from cxreco.journey import Item
 from cxreco.recognise.catalogue import Catalogue
 from cxreco.recognise.codes import Codes
-from cxreco.recognise.search import SearchIndex, tokens_of
+from cxreco.recognise.postings import tokens_of
+from cxreco.recognise.search import SearchIndex
 
 ITEMS = (
     ("SKU-1", "Red Candles Holder", "Home Décor", "Lumière"),
@@ -160,6 +161,55 @@ def test_what_an_earlier_index_has_read_changes_nothing():
             ours, theirs = found.found(query), fresh.found(query)
             assert [part.tobytes() for part in ours] == [part.tobytes() for part in theirs]
     assert before.match("candle", 9)[0].size and fresh.match("raspberry", 1)[0].tolist() == [3]
+
+
+WORDS = st.lists(st.sampled_from(["red", "tea", "Teas", "candle", "cand", "crème", "zz", "black"]), max_size=4)
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from([each[0] for each in ITEMS] + ["new-1", "NEW-1", "new-2", "zebra"]),
+        WORDS.map(" ".join),
+        st.sampled_from(["Tools", "Kitchen", "Tea Room", "Zoo"]),
+        st.sampled_from(["", "Twin", "Nobody's"]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(CHANGES, st.lists(st.integers(0, 9), max_size=3), WORDS.map(" ".join))
+@settings(max_examples=150, deadline=None)
+def test_an_index_that_was_patched_finds_what_one_made_from_nothing_finds_to_the_bit(changes, sold, more):
+    codes, catalogue = shop()
+    popularity = np.array([*sold, *range(20)], dtype=np.float64)
+    last = SearchIndex(catalogue.shelf(0), codes.item_ids, popularity)
+    for at, (item_id, title, category, brand) in enumerate(changes, 1):
+        # An item that is coded before anybody describes it, now and then.
+        if at % 3 == 0:
+            codes.item(f"unheard-{at}")
+        catalogue.put(
+            Item(item_id=item_id, title=title or "x", category=category, price=1.0, brand=brand, effective_at=at), at
+        )
+        shelf = catalogue.shelf(at)
+        last = SearchIndex(shelf, codes.item_ids, popularity, last)
+        fresh = SearchIndex(shelf, codes.item_ids, popularity)
+        assert np.array_equal(last.tie, fresh.tie)
+        for query in (title, more, item_id, item_id.upper(), "te", "c", "holder", "tea black", f"{title} {more}"):
+            for one, other in zip(last.found(query), fresh.found(query), strict=True):
+                assert one.dtype == other.dtype
+                assert one.tobytes() == other.tobytes()
+
+
+def test_too_many_changes_are_not_patched_in_and_found_all_the_same():
+    from cxreco.recognise import postings
+
+    codes, catalogue = shop()
+    before = SearchIndex(catalogue.shelf(0), codes.item_ids)
+    for number in range(postings.MOST_PATCHED + 1):
+        catalogue.put(Item(item_id=f"n{number}", title=f"tea {number}", category="Tea", price=1.0), 1)
+    shelf = catalogue.shelf(1)
+    assert postings.changed_since(before._texts, SearchIndex(shelf, codes.item_ids)._texts) is None
+    after = SearchIndex(shelf, codes.item_ids, None, before)
+    assert after.found("tea 7")[0].size == postings.MOST_PATCHED + 3
 
 
 def test_scores_are_the_same_in_every_process():
