@@ -119,8 +119,7 @@ class Ticker:
 
     def _of_event(self, event: Event, seq: int, customer: int, origins: dict[str, str]) -> list[TickRow]:
         shop = self._shop
-        item_id = event.fields.get("item_id")
-        if event.lines or (item_id and shop.codes.item_code(item_id) < 0):
+        if not shop.codes_all(event):
             self._coded(event)
         order_id = str(event.fields.get("order_id") or "")
         decision_id = str(event.fields.get("decision_id") or "")
@@ -132,11 +131,10 @@ class Ticker:
     def _coded(self, event: Event) -> None:
         """Have what the event names given codes, where it has none."""
         shop = self._shop
+        shop.adopt_codes()
         if unknown := shop.unknown(names_in(event)):
+            self._store.assign_codes(unknown).result()
             shop.adopt_codes()
-            if unknown := shop.unknown(unknown):
-                self._store.assign_codes(unknown).result()
-                shop.adopt_codes()
 
     def note(self, record: Record) -> DecisionRef:
         """Remember a decision that was just made here, so that its row need not be read for it."""

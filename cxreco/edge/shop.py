@@ -78,6 +78,13 @@ class Shop:
         """Take in the codes that were given since."""
         self._take_codes(self._store.codes(self._sizes()))
 
+    def codes_all(self, event: Event) -> bool:
+        """Return whether every item that an event names has a code here."""
+        code, item_id = self.codes.item_code, event.fields.get("item_id")
+        if item_id is not None and code(item_id) < 0:
+            return False
+        return not event.lines or all(code(line.item_id) >= 0 for line in event.lines)
+
     def unknown(self, names: Iterable[Name]) -> list[Name]:
         """Return those (kind, name) that have no code here yet, each once."""
         codes = self.codes

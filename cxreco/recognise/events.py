@@ -31,6 +31,7 @@ from cxreco.recognise.contract import (
     TIME,
     TRUTH,
     Field,
+    as_is,
     check_json,
     fail,
     line_extras,
@@ -105,7 +106,17 @@ EVENTS: Mapping[str, Contract] = MappingProxyType(
     }
 )
 
+
+def _as_they_are(contract: Contract) -> set[str]:
+    return {name for name, field in contract.fields.items() if field.write is as_is}
+
+
 _NAMES: Mapping[str, frozenset[str]] = {name: frozenset(contract.fields) for name, contract in EVENTS.items()}
+# Fields that are written otherwise than they are kept, beside those of which every event has one.
+_CONVERTED: Mapping[str, tuple[str, ...]] = {
+    name: tuple(set(contract.fields) - {"occurred_at", "sequence", "items"} - _as_they_are(contract))
+    for name, contract in EVENTS.items()
+}
 
 ITEM: Mapping[str, Field] = MappingProxyType(
     {
@@ -247,8 +258,9 @@ def event_again(row: Mapping[str, Any], at: int) -> Event:
     if (place := fields.pop("sequence", None)) is not None and dated:
         extra["sequence"] = place
     lines = fields.pop("items", None)
-    if "promised_at" in fields:
-        fields["promised_at"] = TIME.read(fields["promised_at"], "promised_at")
+    for name in _CONVERTED[row["type"]]:
+        if name in fields:
+            fields[name] = EVENTS[row["type"]].fields[name].read(fields[name], name)
     return Event(
         event_id=fields.pop("event_id"),
         type=fields.pop("type"),

@@ -20,6 +20,7 @@ DELIVERED       until: when it was promised (0: not said)
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,34 +35,6 @@ NAN = float("nan")
 # at, seq, customer, ref, until, kind, mode, channel, flag, item, category, quantity, price, value, margin
 TickRow = tuple[int, int, int, int, int, int, int, int, int, int, int, float, float, float, float]
 
-_KINDS: Mapping[str, Kind] = MappingProxyType(
-    {
-        "products_searched": Kind.SEARCH,
-        "product_viewed": Kind.VIEW,
-        "product_added": Kind.ADD,
-        "product_removed": Kind.REMOVE,
-        "checkout_started": Kind.CHECKOUT,
-        "order_completed": Kind.ORDER,
-        "order_cancelled": Kind.CANCELLED,
-        "order_returned": Kind.RETURNED,
-        "order_delivered": Kind.DELIVERED,
-        "decision_shown": Kind.SHOWN,
-        "decision_accepted": Kind.ACCEPTED,
-        "decision_dismissed": Kind.DISMISSED,
-        "survey_answered": Kind.SURVEY,
-        "review_posted": Kind.REVIEW,
-        "complaint_opened": Kind.COMPLAINT,
-        "complaint_resolved": Kind.RESOLVED,
-        "unsubscribed": Kind.UNSUBSCRIBED,
-        "referral_made": Kind.REFERRAL,
-        "auto_order_confirmed": Kind.AUTO_CONFIRMED,
-        "auto_order_cancelled": Kind.AUTO_CANCELLED,
-        "auto_order_expired": Kind.AUTO_EXPIRED,
-        "auto_order_executed": Kind.AUTO_EXECUTED,
-        "auto_order_undone": Kind.AUTO_UNDONE,
-        "consent_changed": Kind.CONSENT,
-    }
-)
 _DECIDED = int(Kind.DECIDED)
 _EVERYWHERE = frozenset({"all", "any", "*"})
 
@@ -85,8 +58,7 @@ class DecisionRef:
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Context:
+class _Context(NamedTuple):
     """One event and what is known around it, while its rows are made."""
 
     event: Event
@@ -163,10 +135,9 @@ def rows_of(
     event: Event, *, seq: int, customer: int, codes: Codes, catalogue: Catalogue, decision: DecisionRef | None
 ) -> list[TickRow]:
     """Return the ticks of one event as plain tuples (see `ticks_of`)."""
-    kind = _KINDS.get(event.type, Kind.OTHER)
-    context = _Context(event=event, seq=seq, customer=customer, codes=codes, catalogue=catalogue, decision=decision)
-    make = _MAKERS.get(kind)
-    return make(context, kind) if make else [context.row(kind)]
+    context = _Context(event, seq, customer, codes, catalogue, decision)
+    kind, make = _MAKERS.get(event.type, _OTHER)
+    return make(context, kind)
 
 
 def tick_of_decision(ref: DecisionRef, *, at: int, seq: int, customer: int) -> NDArray[np.void]:
@@ -289,27 +260,37 @@ def _number(context: _Context, name: str) -> float:
     return NAN if value is None else float(value)
 
 
-_MAKERS: Mapping[Kind, Callable[[_Context, Kind], list[TickRow]]] = MappingProxyType(
+def _plain(context: _Context, kind: Kind) -> list[TickRow]:
+    return [context.row(kind)]
+
+
+_OTHER = (Kind.OTHER, _plain)
+# By the type itself: one look-up an event.
+_MAKERS: Mapping[str, tuple[Kind, Callable[[_Context, Kind], list[TickRow]]]] = MappingProxyType(
     {
-        Kind.VIEW: _browse,
-        Kind.ADD: _browse,
-        Kind.REMOVE: _browse,
-        Kind.ORDER: _order,
-        Kind.CANCELLED: _undone,
-        Kind.RETURNED: _undone,
-        Kind.DELIVERED: _delivered,
-        Kind.SHOWN: _of_decision,
-        Kind.ACCEPTED: _of_decision,
-        Kind.DISMISSED: _of_decision,
-        Kind.SURVEY: _survey,
-        Kind.REVIEW: _review,
-        Kind.COMPLAINT: _complaint,
-        Kind.UNSUBSCRIBED: _unsubscribed,
-        Kind.AUTO_CONFIRMED: _of_decision,
-        Kind.AUTO_CANCELLED: _of_decision,
-        Kind.AUTO_EXPIRED: _of_decision,
-        Kind.AUTO_EXECUTED: _of_decision,
-        Kind.AUTO_UNDONE: _of_decision,
-        Kind.CONSENT: _consent,
+        "products_searched": (Kind.SEARCH, _plain),
+        "product_viewed": (Kind.VIEW, _browse),
+        "product_added": (Kind.ADD, _browse),
+        "product_removed": (Kind.REMOVE, _browse),
+        "checkout_started": (Kind.CHECKOUT, _plain),
+        "order_completed": (Kind.ORDER, _order),
+        "order_cancelled": (Kind.CANCELLED, _undone),
+        "order_returned": (Kind.RETURNED, _undone),
+        "order_delivered": (Kind.DELIVERED, _delivered),
+        "decision_shown": (Kind.SHOWN, _of_decision),
+        "decision_accepted": (Kind.ACCEPTED, _of_decision),
+        "decision_dismissed": (Kind.DISMISSED, _of_decision),
+        "survey_answered": (Kind.SURVEY, _survey),
+        "review_posted": (Kind.REVIEW, _review),
+        "complaint_opened": (Kind.COMPLAINT, _complaint),
+        "complaint_resolved": (Kind.RESOLVED, _plain),
+        "unsubscribed": (Kind.UNSUBSCRIBED, _unsubscribed),
+        "referral_made": (Kind.REFERRAL, _plain),
+        "auto_order_confirmed": (Kind.AUTO_CONFIRMED, _of_decision),
+        "auto_order_cancelled": (Kind.AUTO_CANCELLED, _of_decision),
+        "auto_order_expired": (Kind.AUTO_EXPIRED, _of_decision),
+        "auto_order_executed": (Kind.AUTO_EXECUTED, _of_decision),
+        "auto_order_undone": (Kind.AUTO_UNDONE, _of_decision),
+        "consent_changed": (Kind.CONSENT, _consent),
     }
 )
