@@ -1,10 +1,11 @@
-"""The ceiling: how much of the oracle's worth is knowable from the log, and what the rest hangs on.
+"""The ceiling: what a forest that was told the truth makes of what the heads see, and what the rest hangs on.
 
 Shops live under the apprentice; at each moment the candidates, what is seen of them, what is hidden and the world's
 truth are noted. A forest learns the truth itself from what the engine's heads see, on some shops, and chooses on
-others: that is close to the best that any engine with these features could do, since no engine is ever told the truth.
-With hidden columns added it shows what knowing each would be worth. The candidates are held against what somebody would
-propose who knows the customer's mind. A diagnosis: nothing of it reaches the engine.
+others. No engine is ever told the truth, so that what it closes of the gap is a mark to reach; it is what one forest
+finds, not a bound. With hidden columns added it shows what knowing each would be worth. The candidates are held against
+what somebody would propose who knows the customer's mind and asks no guardrails. A diagnosis: nothing of it reaches the
+engine.
 """
 
 import argparse
@@ -122,14 +123,15 @@ def measured(train: Sequence[Noted], test: Sequence[Noted]) -> Found:
 
 def show(world: str, found: Found, console: Console) -> None:
     """Print the figures of one world."""
-    table = Table("chosen by", "gap closed", *(str(mode) for mode in MODES[1:]), title=f"{world}: what is knowable")
+    title = f"{world}: what is knowable; EUR got where a mode is best, of what was to be had there"
+    table = Table("chosen by", "gap closed", *map(str, MODES), title=title)
     for name, row in found["known"].items():
         share, low, high = row["closed"]
         parts = [f"{got:.0f} of {top:.0f}" for got, top in zip(row["got_by_mode"], row["best_by_mode"], strict=True)]
-        table.add_row(name, f"{share:.0%} ({low:.0%} to {high:.0%})", *parts[1:])
+        table.add_row(name, f"{share:.0%} ({low:.0%} to {high:.0%})", *parts)
     console.print(table)
     console.print(
-        f"of the best that somebody who knows the customer would propose, the engine's candidates hold "
+        f"of the best that somebody who knows the customer and asks no guardrails would propose, the candidates hold "
         f"{found['best_offered'] / found['best_there_could_be']:.0%}, at {found['moments']:,} moments",
         highlight=False,
     )
