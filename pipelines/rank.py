@@ -22,10 +22,10 @@ from cxreco.recognise.market import Market
 from cxreco.recognise.replay import moments_of, replay
 from cxreco.recognise.state import State
 from cxreco.repeat.log import Log, market_at
-from cxreco.request.context import Context
 from cxreco.request.features import item_features
-from cxreco.request.propose import RequestModels, context_of
-from cxreco.request.recalls import RECALLS
+from cxreco.request.moment_codes import MomentCodes, codes_of
+from cxreco.request.propose import RequestModels
+from cxreco.request.recalls import RECALLS, recall_all
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -101,29 +101,36 @@ def rankings(models: RequestModels, log: Log, market: Market, customers: I64, k:
 
 
 def ranked(models: RequestModels, state: State, at: int, market: Market, k: int) -> Ranking:
-    """Return the `k` best items that can be bought, however recalled; popular ones where the recalls name too few."""
-    context = context_of(models, state, Moment(customer_id="", at=at, surface=Surface.HOME), market)
-    sight = context.sight
-    codes, scores = sight.codes[sight.buyable], sight.score[sight.buyable]
+    """Return the `k` best items that can be bought, however recalled; popular ones where the recalls name too few.
+
+    Scores are those of `propose` to the bit; what only decisions ask (when a need returns, how likely each is bought,
+    what may be offered) is not computed.
+    """
+    mc = codes_of(Moment(customer_id="", at=at, surface=Surface.HOME), market)
+    recalled = recall_all(state, mc, market, models.recall)
+    scores = models.ranker.scores(item_features(state, mc, market, recalled.codes, recalled.scores))
+    buyable = market.columns.buyable[recalled.codes]
+    codes, scores = recalled.codes[buyable], scores[buyable]
     if codes.size < k:
-        more = _popular(context, k - codes.size)
-        codes, scores = np.concatenate([codes, more]), np.concatenate([scores, _scored(models, context, more)])
+        more = _popular(market, recalled.codes, k - codes.size)
+        codes, scores = (
+            np.concatenate([codes, more]),
+            np.concatenate([scores, _scored(models, state, mc, market, more)]),
+        )
     best = np.lexsort((codes, -scores))[:k]
     return Ranking(codes=codes[best], scores=scores[best])
 
 
-def _popular(context: Context, most: int) -> I32:
-    shelf, top = context.market.shelf, context.market.top
-    fit = shelf.available[top] & ~np.isnan(shelf.price[top]) & ~np.isin(top, context.sight.codes)
-    return top[fit][:most]
+def _popular(market: Market, named: I32, most: int) -> I32:
+    top = market.top
+    return top[market.columns.buyable[top] & ~np.isin(top, named)][:most]
 
 
-def _scored(models: RequestModels, context: Context, codes: I32) -> F64:
+def _scored(models: RequestModels, state: State, mc: MomentCodes, market: Market, codes: I32) -> F64:
     if not codes.size:
         return np.empty(0)
     recalled_by_none = np.zeros((codes.size, len(RECALLS)))
-    x = item_features(context.state, context.mc, context.market, codes, recalled_by_none, context.sight.readings)
-    return models.ranker.scores(x)
+    return models.ranker.scores(item_features(state, mc, market, codes, recalled_by_none))
 
 
 def _models(workspace: Workspace) -> tuple[RequestModels, str]:

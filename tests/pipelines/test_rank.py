@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cxreco.edge.settings import Settings, load_settings
 from cxreco.errors import BadInput, NotFound
-from cxreco.journey import MICROS, Moment
+from cxreco.journey import MICROS, Moment, Surface
 from cxreco.pipelines import ingest, rank
 from cxreco.pipelines.gather import gathered
 from cxreco.pipelines.simulate import lived, shop_of
@@ -69,6 +69,19 @@ def test_the_order_is_that_of_serving(shop: Settings, tmp_path: Path) -> None:
         sight = context_of(models, state, Moment(customer_id=known, at=log.now), market).sight
         first = best(sight, sight.buyable, 5)
     assert found == [log.codes.item_ids[code] for code in sight.codes[first].tolist()]
+
+
+def test_scores_are_those_of_serving_to_the_bit(shop: Settings) -> None:
+    with opened(shop) as workspace:
+        models, _ = rank._models(workspace)
+        log = gathered(workspace, lambda _: None)
+        market = market_at(log, log.now)
+    for state in latest_states(log.ticks).values():
+        found = rank.ranked(models, state, log.now, market, 200)
+        moment = Moment(customer_id="", at=log.now, surface=Surface.HOME)
+        sight = context_of(models, state, moment, market).sight
+        served = dict(zip(sight.codes[sight.buyable].tolist(), sight.score[sight.buyable].tolist(), strict=True))
+        assert served.items() <= dict(zip(found.codes.tolist(), found.scores.tolist(), strict=True)).items()
 
 
 def test_more_items_than_the_recalls_name_come_from_what_is_popular(shop: Settings) -> None:
