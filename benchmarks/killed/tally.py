@@ -9,7 +9,7 @@ import orjson
 
 from cxreco.edge.decider import decision_id_of
 from cxreco.edge.log_reading import entry_of, record_of
-from cxreco.edge.records import REPLY, seen_of
+from cxreco.edge.records import REPLY, blob_of, seen_of
 from cxreco.edge.store import DECISION, Row, Store
 from cxreco.recognise.events import parse_event
 from cxreco.request.candidates import VALUE_FEATURES
@@ -150,7 +150,8 @@ def whole(row: Row) -> bool:
         lengths = {len(column) for column in record["candidates"].values()}
         rows = 0 if record["fallback"] else len(record["candidates"]["keys"])
         seen = seen_of(row.blob, rows)
-        return len(lengths) == 1 and seen.shape == (rows, len(VALUE_FEATURES))
+        kept = blob_of(seen) if rows else None
+        return len(lengths) == 1 and seen.shape == (rows, len(VALUE_FEATURES)) and row.blob == kept
     except Exception:
         # Whatever cannot be read is not whole.
         return False

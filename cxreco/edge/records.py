@@ -256,7 +256,8 @@ def _unpacked(blob: bytes, rows: int) -> F32:
 
 
 def _inflated(blob: bytes, rows: int) -> F32:
-    return np.frombuffer(zlib.decompress(blob), dtype="<f4").reshape(rows, -1)
+    flat = np.frombuffer(zlib.decompress(blob), dtype="<f4")
+    return flat.reshape(rows, -1) if flat.size else np.empty((0, 0), np.float32)
 
 
 def moment_of(record: Mapping[str, Any]) -> Moment:
