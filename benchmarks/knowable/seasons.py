@@ -26,8 +26,8 @@ I64 = NDArray[np.int64]
 class Noted(NamedTuple):
     """Moments of one shop: candidate rows one moment after another, and what is the same for a whole moment.
 
-    `x` (n, features), `hidden` (n, HIDDEN), `mode`, `truth`, `believed` and `joint` (n,) are of candidates: what the
-    heads saw, what nobody sees, what it is worth over hold, what the apprentice thought, how likely it was drawn.
+    `x` (n, features), `hidden` (n, HIDDEN), `mode`, `truth` and `believed` (n,) are of candidates: what the heads saw,
+    what nobody sees, the mode, what it is worth over hold, what the apprentice thought.
     `size` (m,), `customer` (m,) and `could` (m,) are of moments: candidates, who, and the best worth of what somebody
     would have proposed who knows the customer's mind.
     """
@@ -37,7 +37,6 @@ class Noted(NamedTuple):
     mode: I64
     truth: F64
     believed: F64
-    joint: F64
     size: I64
     customer: I64
     could: F64
@@ -52,7 +51,6 @@ class _Pad:
     mode: list[NDArray[np.int16]] = field(default_factory=list)
     truth: list[F64] = field(default_factory=list)
     believed: list[F64] = field(default_factory=list)
-    joint: list[F64] = field(default_factory=list)
     customer: list[str] = field(default_factory=list)
     could: list[float] = field(default_factory=list)
 
@@ -62,7 +60,7 @@ class _Pad:
         return Noted(
             x=np.concatenate(self.x), hidden=np.concatenate(self.hidden),
             mode=np.concatenate(self.mode).astype(np.int64), truth=np.concatenate(self.truth),
-            believed=np.concatenate(self.believed), joint=np.concatenate(self.joint),
+            believed=np.concatenate(self.believed),
             size=np.array([len(one) for one in self.truth]), customer=who.astype(np.int64), could=np.array(self.could),
         )  # fmt: skip
 
@@ -88,7 +86,6 @@ class Watched(Season):
         pad.mode.append(candidates.mode.copy())
         pad.truth.append(truth)
         pad.believed.append(np.array(table["values"]))
-        pad.joint.append(np.array(table["joint"]))
         pad.customer.append(str(moment["customer_id"]))
 
 

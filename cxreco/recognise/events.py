@@ -106,15 +106,14 @@ EVENTS: Mapping[str, Contract] = MappingProxyType(
     }
 )
 
-
-def _as_they_are(contract: Contract) -> set[str]:
-    return {name for name, field in contract.fields.items() if field.write is as_is}
-
-
 _NAMES: Mapping[str, frozenset[str]] = {name: frozenset(contract.fields) for name, contract in EVENTS.items()}
 # Fields that are written otherwise than they are kept, beside those of which every event has one.
 _CONVERTED: Mapping[str, tuple[str, ...]] = {
-    name: tuple(set(contract.fields) - {"occurred_at", "sequence", "items"} - _as_they_are(contract))
+    name: tuple(
+        key
+        for key, field in contract.fields.items()
+        if field.write is not as_is and key not in ("occurred_at", "sequence", "items")
+    )
     for name, contract in EVENTS.items()
 }
 

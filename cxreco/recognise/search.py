@@ -26,7 +26,6 @@ PREFIX_WEIGHT = 0.8
 COVER_SHARE = 0.25
 LEAST_PREFIX = 2
 REMEMBERED = 256
-_Found = tuple[I32, F64]
 
 
 class SearchIndex:
@@ -58,7 +57,6 @@ class SearchIndex:
         previous: "SearchIndex | None" = None,
     ) -> None:
         n = len(shelf)
-        self._size = n
         self._texts = Texts(shelf.titles, shelf.brands, np.asarray(shelf.category), shelf.category_names, shelf.known)
         changed = None if previous is None else changed_since(previous._texts, self._texts)
         if previous is None or changed is None:
@@ -67,7 +65,7 @@ class SearchIndex:
             self._postings = postings_of(self._texts)
         else:
             # Whoever asks the earlier index for a later item gets a code that its own shelf does not have.
-            late = {item_id: code for code, item_id in enumerate(item_ids[previous._size : n], previous._size)}
+            late = {item_id: code for code, item_id in enumerate(item_ids[len(previous) : n], len(previous))}
             self._ids = previous._ids | late if late else previous._ids
             plain = {plain_of(item_id): code for item_id, code in reversed(late.items())}
             self._plain_ids = plain | previous._plain_ids if late else previous._plain_ids
