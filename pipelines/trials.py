@@ -95,8 +95,9 @@ class Trials:
 
 
 def _trial(fields: Mapping[str, Any]) -> Trial:
-    known = {name: value for name, value in fields.items() if name in Trial.__dataclass_fields__}
-    return Trial(**known | {"reasons": tuple(fields["reasons"]), "chain": Chain(**fields.get("chain", {}))})
+    # Before there was a chain, a trial named the policy that refreshes were held to instead.
+    kept = {name: value for name, value in fields.items() if name != "anchor"}
+    return Trial(**kept | {"reasons": tuple(fields["reasons"]), "chain": Chain(**fields.get("chain", {}))})
 
 
 def flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

@@ -73,7 +73,7 @@ class SqliteStore:
 
     def place(self, placing: Placing) -> Future[Placed]:
         """See `Store.place`."""
-        return self._writer.submit(writes.Place(placing), names=(placing.entry.customer_id,))
+        return self._writer.submit(partial(writes.place, placing=placing), names=(placing.entry.customer_id,))
 
     def put_items(self, rows: Sequence[ItemRow]) -> Future[Appended]:
         """See `Store.put_items`."""
@@ -241,7 +241,7 @@ class SqliteStore:
             if not connection.in_transaction:
                 self._begin()
             before = connection.total_changes
-            results = writes.done(connection, [job.work for job in batch])
+            results = [job.work(connection) for job in batch]
             if connection.total_changes != before:
                 after = _last_of(connection, "log")
                 self._own.announce(after, _written(batch, results, after))

@@ -1,66 +1,19 @@
 """What is written to the embedded store, inside a transaction that somebody else began."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Sequence
 
 from cxreco.edge.store import Appended, Entry, ItemRow, Placed, Placing
 
-INSERT_INTO = "INSERT INTO log (uid, kind, customer_id, at, body, blob) VALUES"
-INSERT = f"{INSERT_INTO} (?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING"
+INSERT = (
+    "INSERT INTO log (uid, kind, customer_id, at, body, blob) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING"
+)
 NAMES = "SELECT ?1 UNION ALL SELECT anonymous_id FROM aliases WHERE customer_id = ?1"
 
 CANONICAL = (
     "SELECT COALESCE("
     "(SELECT customer_id FROM aliases WHERE anonymous_id = ?1 ORDER BY seq DESC, customer_id LIMIT 1), ?1)"
 )
-
-
-# Rows of one statement: each statement lets go of the interpreter and has to ask for it again.
-TOGETHER = 32
-Work = Callable[[sqlite3.Connection], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A decision to be placed."""
-
-    placing: Placing
-
-    def __call__(self, connection: sqlite3.Connection) -> Placed:
-        """Place it."""
-        return place(connection, self.placing)
-
-    @property
-    def plain(self) -> bool:
-        """Whether nothing need be asked before it is inserted."""
-        return not self.placing.request_id and self.placing.upon is None
-
-
-def done(connection: sqlite3.Connection, works: Sequence[Work]) -> list[object]:
-    """Do pieces of work in their order and return their results; plain decisions side by side by one statement."""
-    results: list[object] = []
-    for plain, run in groupby(works, lambda work: isinstance(work, Place) and work.plain):
-        if plain:
-            entries = [work.placing.entry for work in run if isinstance(work, Place)]
-            for start in range(0, len(entries), TOGETHER):
-                results += _place_plain(connection, entries[start : start + TOGETHER])
-        else:
-            results += [work(connection) for work in run]
-    return results
-
-
-def _place_plain(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[Placed]:
-    before = connection.total_changes
-    rows = ",".join(["(?, ?, ?, ?, ?, ?)"] * len(entries))
-    values = [value for entry in entries for value in _columns(entry)]
-    cursor = connection.execute(f"{INSERT_INTO} {rows} ON CONFLICT (uid) DO NOTHING", values)
-    if connection.total_changes - before < len(entries):
-        return [Placed(_seq_of(connection, entry.uid), None) for entry in entries]
-    # Nobody else writes meanwhile, so they stand one after another.
-    last = cursor.lastrowid or 0
-    return [Placed(seq, None) for seq in range(last - len(entries) + 1, last + 1)]
 
 
 def append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Appended:
