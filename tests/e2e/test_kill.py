@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,41 @@ def finishes_what_it_took(kill: Any, shop: Any, place: Settings, process: subpro
     assert {f"e:{event_id}" for event_id in stream.events} <= uids
     assert {f"d:{decision_id}" for decision_id in stream.decisions} <= uids
     store.close()
+
+
+@pytest.mark.slow
+def test_who_waits_for_the_disk_when_a_server_is_told_to_stop_gets_an_answer(kill: Any, tmp_path: Path) -> None:
+    place = Settings(home=tmp_path, port=kill.free_port(), log_level="error", decide_deadline_ms=10_000)
+    row = {"type": "product_viewed", "customer_id": "ann", "item_id": "tea", "occurred_at": "2026-02-01T10:00:00+00:00"}
+    url = f"http://127.0.0.1:{place.port}"
+    with kill.servers(place, ready="/healthz") as (server,), ThreadPoolExecutor(8) as callers:
+        # All items and codes are known, so that only the log's own lock is waited for.
+        assert httpx.post(f"{url}/v1/events", json={"events": [{**row, "event_id": "first"}]}).status_code == 200
+        with closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            sent = [
+                callers.submit(
+                    httpx.post, f"{url}/v1/events", json={"events": [{**row, "event_id": f"e{n}"}]}, timeout=30
+                )
+                for n in range(6)
+            ] + [
+                callers.submit(httpx.post, f"{url}/v1/decisions", json={"customer_id": f"c{n}"}, timeout=30)
+                for n in range(2)
+            ]
+            while float(_meter(url, "cxreco_log_pending_rows")) < len(sent):
+                time.sleep(0.02)
+            server.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            assert server.poll() is None
+            other.execute("ROLLBACK")
+        answers = [one.result(timeout=30) for one in sent]
+        assert server.wait(timeout=30) in (0, -signal.SIGTERM)
+    assert [answer.status_code for answer in answers] == [200] * len(sent)
+    with closing(open_store(place)) as store:
+        uids = {row.uid for rows in store.scan() for row in rows}
+    assert {f"e:e{n}" for n in range(6)} | {f"d:{answer.json()['decision_id']}" for answer in answers[6:]} <= uids
+
+
+def _meter(url: str, name: str) -> str:
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    return next(line for line in lines if line.startswith(f"{name} ")).split()[1]

@@ -57,6 +57,19 @@ def test_scores_equal_lightgbm_to_the_bit(seed, leaves, rounds, missing, zero_as
     assert same_bits(forest, booster, rows)
 
 
+@pytest.mark.parametrize(("values", "word"), [(256, np.uint8), (257, np.uint16), (900, np.uint16)])
+def test_a_value_above_every_threshold_is_counted_whole(values, word):
+    # As many thresholds as a byte counts, and one more.
+    x = np.tile(np.arange(values, dtype=np.float64), 4)[:, None]
+    y = np.random.default_rng(values).normal(size=len(x))
+    booster = trained(x, y, 300, num_leaves=64, max_bin=2_000, bagging_fraction=0.5, bagging_freq=1)
+    forest = Forest.from_text(booster.model_to_string())
+    assert forest.limits[1].size == values - 1
+    assert forest.quick[1].dtype == word
+    rows = np.append(np.arange(-1.0, values + 1.0, 0.5), [np.nan, np.inf, -np.inf])[:, None]
+    assert same_bits(forest, booster, rows)
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), leaves=st.lists(st.sampled_from([None, 1, 4, 31, 40, 64, 70]), max_size=5))
 def test_forests_asked_together_say_what_each_says_alone(seed, leaves):
