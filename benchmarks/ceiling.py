@@ -115,10 +115,10 @@ def measured(train: Sequence[Noted], test: Sequence[Noted]) -> Found:
         forest = learned(train, about)
         found[name] = judged(test, [foreseen(forest, shop, about) for shop in test])
     best = [shop.truth[chosen(shop, shop.truth)] for shop in test]
-    could = sum(float(np.maximum(shop.could, one).sum()) for shop, one in zip(test, best, strict=True))
+    informed = sum(float(np.maximum(shop.informed_best, one).sum()) for shop, one in zip(test, best, strict=True))
     offered = sum(float(one.sum()) for one in best)
     moments = sum(shop.size.size for shop in test)
-    return {"known": found, "best_offered": offered, "best_there_could_be": could, "moments": moments}
+    return {"known": found, "best_offered": offered, "best_there_could_be": informed, "moments": moments}
 
 
 def show(world: str, found: Found, console: Console) -> None:

@@ -38,7 +38,7 @@ def shop(bench, seed, moments=60, told=True):
     mode = np.where(first, 0, rng.integers(1, 4, n))
     return bench["seasons"].Noted(
         x=x, hidden=hidden, mode=mode, truth=truth, believed=truth.copy(), size=size,
-        customer=rng.integers(0, 20, moments), could=np.full(moments, 3.0),
+        customer=rng.integers(0, 20, moments), informed_best=np.full(moments, 3.0),
     )  # fmt: skip
 
 

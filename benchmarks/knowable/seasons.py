@@ -28,8 +28,8 @@ class Noted(NamedTuple):
 
     `x` (n, features), `hidden` (n, HIDDEN), `mode`, `truth` and `believed` (n,) are of candidates: what the heads saw,
     what nobody sees, the mode, what it is worth over hold, what the apprentice thought.
-    `size` (m,), `customer` (m,) and `could` (m,) are of moments: candidates, who, and the best worth of what somebody
-    would have proposed who knows the customer's mind.
+    `size`, `customer` and `informed_best` (m,) are of moments: how many candidates, who, and the best worth of what
+    somebody would have proposed who knows the customer's mind.
     """
 
     x: F64
@@ -39,7 +39,7 @@ class Noted(NamedTuple):
     believed: F64
     size: I64
     customer: I64
-    could: F64
+    informed_best: F64
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class _Pad:
     truth: list[F64] = field(default_factory=list)
     believed: list[F64] = field(default_factory=list)
     customer: list[str] = field(default_factory=list)
-    could: list[float] = field(default_factory=list)
+    informed_best: list[float] = field(default_factory=list)
 
     def closed(self) -> Noted:
         """Return it as columns."""
@@ -61,7 +61,8 @@ class _Pad:
             x=np.concatenate(self.x), hidden=np.concatenate(self.hidden),
             mode=np.concatenate(self.mode).astype(np.int64), truth=np.concatenate(self.truth),
             believed=np.concatenate(self.believed),
-            size=np.array([len(one) for one in self.truth]), customer=who.astype(np.int64), could=np.array(self.could),
+            size=np.array([len(one) for one in self.truth]), customer=who.astype(np.int64),
+            informed_best=np.array(self.informed_best),
         )  # fmt: skip
 
 
@@ -71,7 +72,7 @@ class Watched(Season):
     pad: _Pad
 
     def _decided(self, moment: Mapping[str, Any]) -> dict[str, Any]:
-        self.pad.could.append(max(self.world.truth(moment, row) for row in informed(self.world, moment)))
+        self.pad.informed_best.append(max(self.world.truth(moment, row) for row in informed(self.world, moment)))
         record = super()._decided(moment)
         if self.open.offered is None:
             raise NotFound(f"the engine gave a safe answer: {record['reasons']}")

@@ -12,7 +12,7 @@ from cxreco.edge.shop import Shop, names_in
 from cxreco.edge.store import DECISION, Entry, Group, Row, Store
 from cxreco.journey import MODE_CODE, Event
 from cxreco.recognise.codes import channel_of, ref_of
-from cxreco.recognise.events import event_again, to_row
+from cxreco.recognise.events import read_back, to_row
 from cxreco.recognise.layout import TICK
 from cxreco.recognise.ticks import DecisionRef, TickRow, rows_of, tick_of_decision, ticks_from
 
@@ -25,7 +25,7 @@ _MODE_CODE: Mapping[str, int] = {mode.value: code for mode, code in MODE_CODE.it
 
 def event_of(row: Row) -> Event:
     """Return the event that a row of the log holds."""
-    return event_again(orjson.loads(row.body), row.at)
+    return read_back(orjson.loads(row.body), row.at)
 
 
 def record_of(row: Row) -> dict[str, Any]:

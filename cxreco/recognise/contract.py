@@ -287,7 +287,7 @@ def write_lines(lines: tuple[Line, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def lines_again(written: Sequence[Mapping[str, Any]]) -> tuple[Line, ...]:
+def lines_back(written: Sequence[Mapping[str, Any]]) -> tuple[Line, ...]:
     """Return the lines that `write_lines` wrote, without checking them again."""
     return tuple(
         Line(

@@ -35,7 +35,7 @@ from cxreco.recognise.contract import (
     check_json,
     fail,
     line_extras,
-    lines_again,
+    lines_back,
     shown,
     write_lines,
 )
@@ -241,7 +241,7 @@ def to_row(event: Event) -> dict[str, Any]:
     return row
 
 
-def event_again(row: Mapping[str, Any], at: int) -> Event:
+def read_back(row: Mapping[str, Any], at: int) -> Event:
     """Return the event whose `to_row` this is; what was checked when it came is not checked again.
 
     Parameters
@@ -266,7 +266,7 @@ def event_again(row: Mapping[str, Any], at: int) -> Event:
         customer_id=fields.pop("customer_id"),
         occurred_at=at,
         dated=dated,
-        lines=lines_again(lines) if lines else (),
+        lines=lines_back(lines) if lines else (),
         fields=fields or NOTHING,
         extra=extra or NOTHING,
     )

@@ -13,11 +13,11 @@ from cxreco.journey import DAY, Event, Item
 from cxreco.recognise.contract import MAX_SEQUENCE
 from cxreco.recognise.events import (
     EVENTS,
-    event_again,
     parse_event,
     parse_events,
     parse_item,
     parse_items,
+    read_back,
     to_item_row,
     to_row,
 )
@@ -124,7 +124,7 @@ def test_a_row_of_our_own_is_read_without_checks_and_reads_the_same(row, place):
     # A dated row may say its sequence too.
     event = parse_event(row if place is None else {"sequence": place} | row)
     written = orjson.loads(orjson.dumps(to_row(event)))
-    again = event_again(written, event.occurred_at)
+    again = read_back(written, event.occurred_at)
     assert again == event
     assert repr(again) == repr(event)
     assert again == parse_event(written)
