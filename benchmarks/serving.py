@@ -7,6 +7,7 @@ core, the load on another. Ratios are of one run on one machine.
 import argparse
 import itertools
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from rich.console import Console
 from under_load import parts, report, servers
 from under_load.load import FRESH, Load, Target, bodies_file, load
 from under_load.shop import CANDIDATES, QUICK, Built, Scale, build, go_live
+from under_load.turns import in_turn, quartiles, rates
 
 from cxreco.edge.clock import now
 from cxreco.recognise.contract import write_time
@@ -31,7 +33,8 @@ from cxreco.recognise.contract import write_time
 CONNECTIONS = (1, 8, 32)
 BATCHES = (1, 100, 1_000)
 MLFLOW_ROWS = 200
-SECTIONS = ("parts", "start", "bare", "decide", "ingest", "mlflow", "soak")
+SECTIONS = ("parts", "start", "bare", "decide", "ingest", "mlflow", "turns", "soak")
+ROUNDS = 12
 
 
 class Bench:
@@ -47,10 +50,10 @@ class Bench:
         self.safe_answers = 0.0
 
     @contextmanager
-    def serving(self) -> Iterator[tuple[int, int, float]]:
-        """Start cxreco on the workspace; yields (port, process id, seconds to ready)."""
+    def serving(self, home: Path | None = None) -> Iterator[tuple[int, int, float]]:
+        """Start cxreco on the workspace, or on another; yields (port, process id, seconds to ready)."""
         port = servers.free_port()
-        command, env = servers.cxreco(self.built.home, port)
+        command, env = servers.cxreco(home or self.built.home, port)
         with servers.serving(command, port, ready="/readyz", env=env, log=self.folder / "cxreco.log") as (pid, seconds):
             yield port, pid, seconds
 
@@ -79,6 +82,12 @@ class Bench:
 
     def bare(self) -> dict[str, Any]:
         """Measure the floor with a reply of the usual length."""
+        with self.bare_handler() as target:
+            return self.points("bare handler", target)
+
+    @contextmanager
+    def bare_handler(self) -> Iterator[Target]:
+        """Start the bare handler with a reply of the usual length; yields what to send it."""
         with self.serving() as (port, _, _):
             replies = [servers.posted(port, "/v1/decisions", body) for body in self.built.moments[:101]]
         reply = self.folder / "reply.json"
@@ -86,24 +95,44 @@ class Bench:
         port = servers.free_port()
         command, env = servers.bare(reply, port)
         with servers.serving(command, port, ready="/healthz", env=env, log=self.folder / "bare.log") as (pid, _):
-            target = Target(port=port, path="/v1/decisions", bodies=self.moments, pid=pid)
-            return self.points("bare handler", target)
+            yield Target(port=port, path="/v1/decisions", bodies=self.moments, pid=pid)
 
     def mlflow(self) -> dict[str, Any]:
         """Measure what scores the same rows with the same ranker, and does nothing else."""
+        with self.mlflow_serving() as target:
+            return self.points("mlflow models serve", target)
+
+    @contextmanager
+    def mlflow_serving(self) -> Iterator[Target]:
+        """Start mlflow on the ranker; yields what to send it."""
         model, rows = self.folder / "model", self.folder / "rows.jsonl"
-        (self.folder / "ranker.txt").write_text(self.built.ranker)
-        self.step("saving the ranker for mlflow")
-        script = Path(__file__).with_name("under_load") / "for_mlflow.py"
-        subprocess.run(
-            [sys.executable, str(script), str(self.folder / "ranker.txt"), str(model), str(rows), str(MLFLOW_ROWS)],
-            check=True, capture_output=True,
-        )  # fmt: skip
+        if not model.exists():
+            (self.folder / "ranker.txt").write_text(self.built.ranker)
+            self.step("saving the ranker for mlflow")
+            script = Path(__file__).with_name("under_load") / "for_mlflow.py"
+            subprocess.run(
+                [sys.executable, str(script), str(self.folder / "ranker.txt"), str(model), str(rows), str(MLFLOW_ROWS)],
+                check=True, capture_output=True,
+            )  # fmt: skip
         port = servers.free_port()
         command, env = servers.mlflow(model, port)
         with servers.serving(command, port, ready="/ping", env=env, log=self.folder / "mlflow.log") as (pid, _):
-            target = Target(port=port, path="/invocations", bodies=rows, pid=pid)
-            return self.points("mlflow models serve", target)
+            yield Target(port=port, path="/invocations", bodies=rows, pid=pid)
+
+    def turns(self, rounds: int, seconds: float) -> dict[str, Any]:
+        """Measure decisions of 200 items, the bare handler and mlflow in turn: the ratios that targets are held to."""
+        with self.bare_handler() as bare, self.mlflow_serving() as mlflow, self.serving() as (port, pid, _):
+            ours = Target(port=port, path="/v1/decisions", bodies=self.moments, pid=pid)
+            loads = in_turn(
+                {"cxreco": ours, "bare": bare, "mlflow": mlflow},
+                rounds=rounds, seconds=seconds, connections=8, step=self.step,
+            )  # fmt: skip
+        own = rates(loads["cxreco"])
+        return {
+            "per_second": {name: statistics.median(rates(found)) for name, found in loads.items()},
+            "cpu_ms": {name: statistics.median(one.cpu_ms for one in found) for name, found in loads.items()},
+            "over_bare": quartiles(own, rates(loads["bare"])), "over_mlflow": quartiles(own, rates(loads["mlflow"])),
+        }  # fmt: skip
 
     def ingest(self) -> dict[str, Any]:
         """Measure events at every size of batch."""
@@ -116,8 +145,10 @@ class Bench:
         return found
 
     def soak(self, seconds: float) -> dict[str, Any]:
-        """Decide and ingest in turn for a long time, watching memory and errors."""
+        """Decide and ingest in turn for a long time, watching memory and errors; then beside the log of before."""
         slice_s = max(min(seconds / 40, 10.0), 1.0)
+        before_it = self.folder / "before-the-soak"
+        shutil.copytree(self.built.home, before_it)
         memory: list[float] = []
         loads: list[Load] = []
         with self.serving() as (port, pid, _):
@@ -127,6 +158,7 @@ class Bench:
                 self.step(f"soak, {gone:.0f} of {seconds:.0f} s, {memory[-1] if memory else 0:.0f} MiB")
                 loads += [load(target, connections=8, seconds=slice_s), self._sent(port, pid, 100, slice_s / 4)]
                 memory.append(servers.own_mib(pid))
+        grown = self._grown(before_it, rounds=ROUNDS if seconds > 60.0 else 4)
         quarter = max(len(memory) // 4, 1)
         # The caches fill in the first quarter.
         before, after = statistics.median(memory[quarter : 2 * quarter] or memory), statistics.median(memory[-quarter:])
@@ -134,8 +166,23 @@ class Bench:
             "seconds": seconds, "requests": sum(one.requests for one in loads),
             "errors": sum(one.errors for one in loads), "memory_mib": memory, "grown_mib": after - before,
             "allowed_mib": 0.05 * before, "decide_p99_ms": [one.latency_ms["p99"] for one in loads[::2]],
-            "decide_per_second": [one.per_second for one in loads[::2]],
+            "decide_per_second": [one.per_second for one in loads[::2]], **grown,
         }  # fmt: skip
+
+    def _grown(self, before_it: Path, rounds: int) -> dict[str, Any]:
+        """Measure the grown log beside a copy from before the soak, in turn: hours of load tell of the machine too."""
+        with self.serving(before_it) as (fresh_port, fresh_pid, _), self.serving() as (port, pid, _):
+            fresh = Target(port=fresh_port, path="/v1/decisions", bodies=self.moments, pid=fresh_pid)
+            grown = Target(port=port, path="/v1/decisions", bodies=self.moments, pid=pid)
+            loads = in_turn(
+                {"grown": grown, "fresh": fresh}, rounds=rounds, seconds=2.0, connections=8, step=self.step
+            )  # fmt: skip
+        shutil.rmtree(before_it)
+        cpu = {name: [one.cpu_ms for one in found] for name, found in loads.items()}
+        return {
+            "grown_over_fresh_throughput": quartiles(rates(loads["grown"]), rates(loads["fresh"])),
+            "grown_over_fresh_cpu": quartiles(cpu["grown"], cpu["fresh"]),
+        }
 
     def start(self, repeat: int) -> float:
         """Return the median seconds from the start of a server to its readiness."""
@@ -193,6 +240,7 @@ def measured(asked: argparse.Namespace, console: Console) -> dict[str, Any]:
             "decide": lambda: {"decide": bench.decide(), "safe_answers": bench.safe_answers},
             "ingest": lambda: {"ingest": bench.ingest()},
             "mlflow": lambda: {"mlflow": bench.mlflow()},
+            "turns": lambda: {"turns": bench.turns(4 if asked.quick else ROUNDS, 2.0)},
             "soak": lambda: {"soak": bench.soak(asked.soak)} if asked.soak else {},
         }
         for name in asked.only or SECTIONS:
