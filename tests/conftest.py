@@ -226,7 +226,9 @@ def playbook() -> "Playbook":
         outcomes=dict.fromkeys(ANSWERED, nobody.soon), ripe=dict.fromkeys(ANSWERED, nobody_acted), stopped=nobody.soon,
         ordered=nobody.soon, window_over=nobody_acted, margin=nobody.margin, margin_soon=nobody.margin, at=nobody.at,
     )  # fmt: skip
-    value = fit_value(ValueSpec.from_spec(specs["value"]), worth, nobody, nothing, return_rate=worth.return_rate)
+    value = fit_value(
+        ValueSpec.from_spec(specs["value"]), worth, nobody, nothing, returns={"returned": worth.return_rate}
+    )
     need = NeedModel.from_spec(specs["need"])
     return sealed(
         Playbook(

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from cxreco.errors import BadSpec
 from cxreco.journey import DAY, MODE_CODE, Mode
-from cxreco.recognise.layout import Kind
 from cxreco.recognise.undated import PLACE, PLACE_DAYS
 from cxreco.repeat.history import Revisited, Yardstick, revisit
 from cxreco.repeat.lifetime_log import lifetime_report
 from cxreco.repeat.log import Log, published
+from cxreco.repeat.return_risk import returns_of
 from cxreco.repeat.reward import outcomes_of
 from cxreco.repeat.soon import Soon, outbound_of
 from cxreco.repeat.value_training import ANSWERED, Answers, ValueSpec, fit_value
@@ -155,8 +155,8 @@ def fit_playbook(lessons: Lessons, *, salt: str, until: int | None = None) -> Pl
     spec = ValueSpec.from_spec(specs["value"])
     answers, placed = answers_of(lessons.log, worth, spec.soon, as_of=as_of)
     undisturbed = lessons.revisited.undisturbed.before(as_of - worth.order_window)
-    rate = returned_share(lessons.log, worth, as_of)
-    value = fit_value(spec, worth, undisturbed, answers, return_rate=rate)
+    returns = returns_of(lessons.log.ticks, worth, as_of=as_of)
+    value = fit_value(spec, worth, undisturbed, answers, returns=returns)
     guardrails = Guardrails.from_spec(specs["guardrails"])
     usual = max(value.basket.usual, 1e-6)
     return sealed(
@@ -235,15 +235,6 @@ def spec_hash(specs: Specs) -> str:
     """Return what names the deciding specs together."""
     text = json.dumps({name: specs[name] for name in DECIDING}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def returned_share(log: Log, worth: Worth, as_of: int) -> float:
-    """Return the share of orders of which something came back, shrunk towards the declared prior as by 50 orders."""
-    past = log.ticks[log.ticks["at"] < as_of]
-    orders = int((past["kind"] == Kind.ORDER).sum())
-    returns = past[past["kind"] == Kind.RETURNED]
-    events = np.unique(np.stack([returns["customer"], returns["at"]], axis=1), axis=0).shape[0] if returns.size else 0
-    return float((min(events, orders) + 50.0 * worth.return_rate) / (orders + 50.0))
 
 
 def _report(lessons: Lessons, heads: Mapping[str, Any], decisions: int, as_of: int) -> dict[str, float]:

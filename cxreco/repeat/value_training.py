@@ -157,16 +157,16 @@ class ValueSpec:
 
 
 def fit_value(
-    spec: ValueSpec, worth: Worth, undisturbed: Undisturbed, answers: Answers, *, return_rate: float
+    spec: ValueSpec, worth: Worth, undisturbed: Undisturbed, answers: Answers, *, returns: Mapping[str, float]
 ) -> ValueModel:
     """Fit all heads; with no answers the model is the apprentice: history for `base`, beliefs for the rest.
 
     Parameters
     ----------
-    return_rate
-        Share of all orders of which something came back.
+    returns
+        `returned`, the share of all orders of which something came back, and `own_returns`, the weight of a customer's.
     """
-    rates = {name: spec.rates[name] for name in ("complained", "unsubscribed", "satisfied")} | {"returned": return_rate}
+    rates = {name: spec.rates[name] for name in ("complained", "unsubscribed", "satisfied")} | dict(returns)
     did = {"base": undisturbed.ordered, "soon": undisturbed.soon}
     rates |= {name: _rate(did[name], spec.anyway[name].get("rate", 0.1), strength=20.0) for name in ANYWAY}
     anyway = {name: _fit_anyway(spec, name, undisturbed, did[name], rates[name]) for name in ANYWAY}

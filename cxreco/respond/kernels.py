@@ -63,10 +63,11 @@ _NEED_TOP, _DUE, _SEARCH, _PRODUCT, _MATCH_TOP, _ORDERS_30, _NEEDS_DUE = (
     _column(name)
     for name in ("need_top", "order_due", "on_search", "on_product", "query_match_top", "orders_30", "needs_due")
 )
-_ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERTAINTY = (
+_ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERTAINTY, _RETURNED_SHARE = (
     _column(name)
     for name in (
         "orders", "margin_mean", "lines_mean", "item_margin", "item_price", "quantity", "return_rate", "certainty",
+        "returned_share",
     )
 )  # fmt: skip
 
@@ -91,6 +92,8 @@ class Packed(NamedTuple):
         See `value`.
     carried
         (2,) on a page, and after a message.
+    own_returns
+        (2,) weight of the customer's own returns, and the orders that everybody's count for beside them.
     """
 
     moment: F64
@@ -103,6 +106,7 @@ class Packed(NamedTuple):
     carried: F64
     on_a_page: float
     stopped: float
+    own_returns: F64
 
 
 MARGIN, HANDLING, PRICE_SHARE, COMPLAINT, UNSUBSCRIBE, PLEASED, CONTACT, MARGIN_SHARE, STOPPED = range(9)
@@ -117,6 +121,7 @@ def packed(
     carried: tuple[float, float],
     on_a_page: float,
     stopped: float,
+    own_returns: tuple[float, float],
 ) -> Packed:
     """Return a value model's numbers, packed.
 
@@ -130,6 +135,8 @@ def packed(
         As `Packed.money`, nine numbers.
     basket
         `usual` and `pseudo_orders`.
+    own_returns
+        As `Packed.own_returns`.
     """
     moment, candidate = np.zeros((len(HEADS), BASE_SIGNALS)), np.zeros((len(HEADS), _MODES * SIGNALS))
     for row, name in enumerate(HEADS):
@@ -149,6 +156,7 @@ def packed(
         carried=np.array(carried, dtype=np.float64),
         on_a_page=float(on_a_page),
         stopped=float(stopped),
+        own_returns=np.array(own_returns, dtype=np.float64),
     )
 
 
@@ -284,12 +292,23 @@ def _lines(x: F64) -> float:
 
 
 @compiled
+def _own_returns(x: F64, p: Packed) -> float:
+    """Return the log of the customer's returns an order over the usual ones: `value.own_returns`."""
+    orders, usual, others = known(x[_ORDERS], 0.0), p.rates[RETURNED], p.own_returns[1]
+    returned = orders * known(x[_RETURNED_SHARE], 0.0) * _lines(x)
+    return math.log((returned + others * usual) / ((orders + others) * usual))
+
+
+@compiled
 def _returned(x: F64, phi: F64, mode: int, trees: float, p: Packed) -> tuple[float, float]:
     """Return the chance that something comes back, and the money lost by it, expected."""
     rate = p.rates[RETURNED]
     if mode > 0:
         rate += (known(x[_RETURN_RATE], p.rates[RETURNED]) - p.rates[RETURNED]) / _lines(x)
-    chance = _probability(RETURNED, phi, mode, _logit(rate), trees, p)
+    offset = _logit(rate)
+    if p.own_returns[0] != 0.0:
+        offset += p.own_returns[0] * _own_returns(x, p)
+    chance = _probability(RETURNED, phi, mode, offset, trees, p)
     margin = _own(x, p) / _lines(x)
     cost = p.money[PRICE_SHARE] * margin / p.money[MARGIN_SHARE] + p.money[HANDLING]
     return chance, chance * (p.money[MARGIN] * margin + cost)

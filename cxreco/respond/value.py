@@ -33,6 +33,10 @@ ON_A_PAGE = 0.1
 # What customers do if nobody acts, within the window and soon; what a candidate does to the latter; what else follows.
 ANYWAY: tuple[str, ...] = ("base", "soon")
 HEADS: tuple[str, ...] = (*ANYWAY, "order", "returned", "complained", "unsubscribed", "satisfied", "wrong")
+# How far the customer's own returns move the odds that something comes back: a weight among the model's rates.
+OWN_RETURNS = "own_returns"
+# Orders that everybody's returns count for beside the customer's own.
+USUAL_ORDERS = 4.0
 # What follows `hold` too: a candidate is charged or credited with what it adds to that, and no more.
 GROUNDED: tuple[str, ...] = ("order", "complained", "unsubscribed", "satisfied")
 BASE_SIGNALS: tuple[str, ...] = (
@@ -105,7 +109,7 @@ class ValueModel:
         What an outcome is worth, in money.
     rates
         By head, what is expected where nothing else is known: of `base` and `soon` an order, of `returned` something
-        of an order coming back, of the others what their name says.
+        of an order coming back, of the others what their name says. And `own_returns`, see there; 0 where it is absent.
     """
 
     heads: Mapping[str, Head]
@@ -130,6 +134,7 @@ class ValueModel:
             carried=self.carried,
             stopped=self.stopped,
             on_a_page=ON_A_PAGE,
+            own_returns=(self.rates.get(OWN_RETURNS, 0.0), USUAL_ORDERS),
         )  # fmt: skip
         object.__setattr__(self, "packed", packed)
         object.__setattr__(self, "trees", Forests(parts=[self.heads[name].trees for name in HEADS]))
@@ -200,10 +205,16 @@ class ValueModel:
         return logit_of(self.rates[head] * annoys)
 
     def return_rate(self, x: F64, mode: I16) -> F64:
-        """Return (n,) believed chance that something of the order comes back: the item's own, for one of its lines."""
+        """Return (n,) believed chance that something of the order comes back.
+
+        The item's own, for one of the order's lines; and the customer's own returns, as far as history says they count.
+        """
         usual = self.rates["returned"]
         item = np.nan_to_num(x[:, VALUE_COLUMN["return_rate"]], nan=usual)
-        return np.where(mode > 0, usual + (item - usual) / self.basket.lines(x), usual)
+        by_item = np.where(mode > 0, usual + (item - usual) / self.basket.lines(x), usual)
+        orders, share, lines = (x[:, VALUE_COLUMN[name]] for name in ("orders", "returned_share", "lines_mean"))
+        weight = self.rates.get(OWN_RETURNS, 0.0)
+        return expit(logit_of(by_item) + weight * own_returns(orders, share, lines, usual))
 
     def _line_loss(self, x: F64) -> F64:
         """Return (n,) money lost when a usual line of the customer comes back."""
@@ -221,6 +232,21 @@ class ValueModel:
         sent_back = self.worth.return_cost(np.nan_to_num(x[:, VALUE_COLUMN["item_price"]]) * _units(x))
         cost = self.stopped * self.worth.cancel_handling + (1.0 - self.stopped) * sent_back
         return np.asarray(others - unprompted + (1.0 - wrong) * item - wrong * cost, dtype=np.float64)
+
+
+def own_returns(orders: F64, share: F64, lines: F64, usual: float) -> F64:
+    """Return (n,) log of a customer's returns an order over the usual ones, shrunk to none apart.
+
+    Parameters
+    ----------
+    orders, share, lines
+        (n,) orders, share of the bought lines that came back, and lines of an order; NaN where not known.
+    usual
+        Share of all orders of which something came back.
+    """
+    known = np.nan_to_num(orders)
+    returned = known * np.nan_to_num(share) * np.maximum(np.nan_to_num(lines, nan=1.0), 1.0)
+    return np.asarray(np.log((returned + USUAL_ORDERS * usual) / ((known + USUAL_ORDERS) * usual)), dtype=np.float64)
 
 
 def width_of(head: str) -> int:

@@ -8,8 +8,9 @@ import pytest
 from cxreco.errors import BadSpec
 from cxreco.journey import DAY, HOUR
 from cxreco.recognise.layout import Kind
+from cxreco.repeat.return_risk import usual_returns
 from cxreco.repeat.soon import Soon
-from cxreco.repeat.training import TrainingSpec, answers_of, fit_playbook, learn, returned_share, spec_hash
+from cxreco.repeat.training import TrainingSpec, answers_of, fit_playbook, learn, spec_hash
 from cxreco.respond.worth import Worth
 
 SMALL = {"later_days": 21.0, "window_days": 50.0, "publish_every_days": 14, "ranker_moments": 150, "need_rows": 1_500,
@@ -90,8 +91,8 @@ def test_an_answer_counts_once_it_is_settled(lived, lessons):
 
 def test_the_share_of_returns_leans_on_the_prior_where_little_is_known(lived):
     log, worth = lived.log, Worth.from_spec(lived.specs["reward"])
-    assert returned_share(log, worth, log.start) == pytest.approx(worth.return_rate)
-    assert 0.0 < returned_share(log, worth, log.now) < 1.0
+    assert usual_returns(log.ticks, worth, as_of=log.start) == pytest.approx(worth.return_rate)
+    assert 0.0 < usual_returns(log.ticks, worth, as_of=log.now) < 1.0
 
 
 def test_the_hash_is_of_what_decides():

@@ -13,7 +13,7 @@ from cxreco.respond import kernels
 from cxreco.respond.design import SIGNALS
 from cxreco.respond.design import signals as readable_signals
 from cxreco.respond.playbook import Playbook
-from cxreco.respond.value import BASE_SIGNALS, GROUNDED, HEADS, base_design
+from cxreco.respond.value import BASE_SIGNALS, GROUNDED, HEADS, OWN_RETURNS, base_design
 
 
 def rows(seed: int, n: int) -> np.ndarray:
@@ -22,7 +22,8 @@ def rows(seed: int, n: int) -> np.ndarray:
     x[rng.random(x.shape) < 0.3] = np.nan
     for name in ("has_query", "has_item", "on_outbound", "on_search", "on_product", "is_sought"):
         x[:, VALUE_COLUMN[name]] = rng.random(n) < 0.3
-    for name in ("need", "need_3", "buy", "query_match", "certainty", "return_rate", "topic_share", "repeat_share"):
+    for name in ("need", "need_3", "buy", "query_match", "certainty", "return_rate", "topic_share", "repeat_share",
+                 "returned_share"):  # fmt: skip
         x[:, VALUE_COLUMN[name]] = rng.random(n)
     return x
 
@@ -48,7 +49,8 @@ def test_money_is_the_same_and_does_not_depend_on_the_company(playbook: Playbook
     rng = np.random.default_rng(seed)
     taught = {name: replace(h, theta=h.theta + 0.3 * rng.normal(size=h.theta.size))
               for name, h in playbook.value.heads.items()}  # fmt: skip
-    model = replace(playbook.value, heads=taught, stopped=float(rng.random()))
+    rates = {**playbook.value.rates, OWN_RETURNS: float(rng.choice([0.0, rng.random()]))}
+    model = replace(playbook.value, heads=taught, stopped=float(rng.random()), rates=rates)
     x = rows(seed, 7 * moments)
     mode = np.tile([0, 1, 2, 3, 4, 4, 2], moments).astype(np.int16)
     assert set(mode) == set(range(len(MODES)))

@@ -59,7 +59,7 @@ def loosely(answers):
     specs = load_specs()
     order = specs["value"]["order"] | {"sd_shared": 0.5, "sd_mode": 0.5}
     spec, worth = ValueSpec.from_spec(specs["value"] | {"order": order}), Worth.from_spec(specs["reward"])
-    return fit_value(spec, worth, Undisturbed.none(), answers, return_rate=0.02)
+    return fit_value(spec, worth, Undisturbed.none(), answers, returns={"returned": 0.02})
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_what_an_order_takes_from_later_is_learned_and_does_not_count_twice():
     later = (rng.random(n) < np.where(soon > 0, 0.25, 0.5)).astype(float)
     for share, orders_later in ((0.75, later), (1.0, rng.integers(0, 2, n).astype(float))):
         answers = answers_of(rng, x, mode, soon, orders_later)
-        model = fit_value(spec, worth, Undisturbed.none(), answers, return_rate=0.02)
+        model = fit_value(spec, worth, Undisturbed.none(), answers, returns={"returned": 0.02})
         assert model.carried == (pytest.approx(share, abs=0.05), spec.carried["message"])
 
 
@@ -132,7 +132,7 @@ def test_what_an_offer_adds_to_what_follows_hold_is_its_own():
     specs = load_specs()
     spec = ValueSpec.from_spec(specs["value"] | {"satisfied": specs["value"]["satisfied"] | loose})
     answers = settled(rng, n, mode=mode, satisfied=pleased.astype(float))
-    model = fit_value(spec, Worth.from_spec(specs["reward"]), Undisturbed.none(), answers, return_rate=0.02)
+    model = fit_value(spec, Worth.from_spec(specs["reward"]), Undisturbed.none(), answers, returns={"returned": 0.02})
     x, modes = offered()
     found = model.values_of(x, modes, np.zeros(modes.size, dtype=bool), np.zeros(modes.size, dtype=np.int64))
     added = found.parts["satisfied"] - found.parts["satisfied"][0]
