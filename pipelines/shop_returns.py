@@ -3,24 +3,33 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import log_expit
 from sklearn.metrics import roc_auc_score
 
 from cxreco.pipelines.shop_figures import F64, I64, Bool, Figure
 from cxreco.recognise.layout import Kind
+from cxreco.repeat.intervals import clustered, t_interval
 from cxreco.repeat.log import Log, market_at
-from cxreco.repeat.return_risk import past_orders, usual_returns
+from cxreco.repeat.return_risk import past_orders, returns_of
 from cxreco.request.calibration import fit_calibrator
+from cxreco.respond.value import OWN_RETURNS
 from cxreco.respond.worth import Worth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returns:
-    """Later orders, (n,): whether something came back, and the risk by the items alone and by items and customer."""
+    """Later orders, (n,): whether something came back, and the risk by the items alone and by items and customer.
+
+    `better` is by how many nats the customer's own returns foretold it better than the usual rate alone, weighed as
+    decisions weigh them, by `weight`.
+    """
 
     customer: I64
     returned: Bool
     by_items: F64
     by_both: F64
+    better: F64
+    weight: float
 
 
 def returns(log: Log, worth: Worth, *, since: int, until: int, most: int, seed: int = 7) -> Returns:
@@ -36,9 +45,26 @@ def returns(log: Log, worth: Worth, *, since: int, until: int, most: int, seed: 
     kept = np.zeros(past.seq.size)
     np.add.at(kept, np.searchsorted(past.seq, lines["seq"]), np.log1p(-np.clip(rate[lines["item"]], 0.0, 1.0 - 1e-9)))
     by_items = -np.expm1(kept)
-    usual = usual_returns(log.ticks, worth, as_of=since)
-    odds = by_items / (1.0 - by_items) * np.exp(past.own(usual))
-    return Returns(customer=past.customer, returned=past.returned, by_items=by_items, by_both=odds / (1.0 + odds))
+    known = returns_of(log.ticks, worth, as_of=since)
+    usual, weight = known["returned"], known[OWN_RETURNS]
+    own = past.own(usual)
+    odds = by_items / (1.0 - by_items) * np.exp(own)
+    base = np.log(usual / (1.0 - usual))
+    better = log_expit(_signed(past.returned, base + weight * own)) - log_expit(_signed(past.returned, base))
+    return Returns(
+        customer=past.customer, returned=past.returned, by_items=by_items, by_both=odds / (1.0 + odds),
+        better=better, weight=weight,
+    )  # fmt: skip
+
+
+def _signed(happened: Bool, logit: F64 | float) -> F64:
+    return np.where(happened, logit, -np.asarray(logit))
+
+
+def better_by(found: Returns) -> Figure:
+    """Return the mean of `Returns.better`, interval over customers."""
+    low, high = t_interval(clustered(found.better, found.customer), 0.95)
+    return Figure(value=float(found.better.mean()), low=low, high=high)
 
 
 def calibrated(earlier: Returns, later: Returns) -> F64 | None:

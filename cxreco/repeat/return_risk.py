@@ -63,7 +63,7 @@ def past_orders(
     lines = lines[(lines["at"] >= since) & (lines["at"] < until)]
     _, first = np.unique(lines["seq"], return_index=True)
     if first.size > most:
-        first = np.sort(np.random.default_rng(seed).choice(first, most, replace=False))
+        first = first[np.sort(np.random.default_rng(seed).choice(first.size, most, replace=False))]
     customer, at, seq = (lines[name][first].astype(np.int64) for name in ("customer", "at", "seq"))
     back = _came_back(ticks, worth)
     returned = np.array([key in back for key in zip(customer.tolist(), at.tolist(), seq.tolist(), strict=True)], bool)

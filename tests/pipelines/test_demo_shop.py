@@ -163,7 +163,8 @@ def test_a_risk_that_says_too_much_is_bent_to_what_came_back() -> None:
     def orders(n: int) -> shop_returns.Returns:
         said = rng.random(n)
         return shop_returns.Returns(
-            customer=np.arange(n), returned=rng.random(n) < 0.3 * said, by_items=said, by_both=said
+            customer=np.arange(n), returned=rng.random(n) < 0.3 * said, by_items=said, by_both=said,
+            better=np.zeros(n), weight=0.0,
         )  # fmt: skip
 
     later = orders(4_000)

@@ -70,6 +70,7 @@ def test_past_orders_know_nothing_of_what_came_later(lived) -> None:
     assert np.all(np.nan_to_num(whole.orders[np.argsort(whole.at, kind="stable")][first]) == 0.0)
     few = past_orders(log.ticks, worth, since=since, until=until, most=50)
     assert few.seq.size == 50 and set(few.seq.tolist()) <= set(whole.seq.tolist())
+    assert np.all(np.diff(whole.seq) > 0) and np.all(np.diff(few.seq) > 0)
 
 
 def test_a_return_is_found_at_the_order_it_is_of(lived) -> None:
