@@ -39,7 +39,7 @@ class PromotionRules:
     refresh_confidence: float = 0.90
     alpha: float = 0.05
     effect_share: float = 0.10
-    power: float = 0.85
+    power: float = 0.88
     min_ess: float = 50.0
     min_customers: int = 20
     max_unsupported: float = 0.05
