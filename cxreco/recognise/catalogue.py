@@ -165,7 +165,7 @@ class Catalogue:
         """Return the margin per unit of an item sold for `price` at an instant; NaN where that is not known."""
         row = self._row_at(code, at)
         given = float("nan") if row < 0 else float(self._versions[row]["margin"])
-        return self.margin_share * price if np.isnan(given) else given
+        return self.margin_share * price if math.isnan(given) else given
 
     def shelf(self, at: int) -> Shelf:
         """Return what the shop sold at an instant; the same object as long as nothing changed in between."""

@@ -169,17 +169,23 @@ def _priced(context: _Context, line: Line) -> tuple[int, float, float]:
     """Return code, price and margin per unit of a line, filled in from the catalogue of the moment."""
     at = context.event.occurred_at
     item = context.codes.item(line.item_id)
-    price = context.catalogue.price_at(item, at) if np.isnan(line.price) else line.price
-    margin = context.catalogue.margin_at(item, at, price) if np.isnan(line.margin) else line.margin
+    # Not known is NaN, which differs from itself: half the cost of asking numpy, and a log has many lines.
+    price = context.catalogue.price_at(item, at) if line.price != line.price else line.price
+    margin = context.catalogue.margin_at(item, at, price) if line.margin != line.margin else line.margin
     return item, price, margin
 
 
 def _order(context: _Context, kind: Kind) -> list[TickRow]:
     lines = context.event.lines
-    rows, value, margin, units = [], 0.0, 0.0, 0.0
+    rows: list[TickRow] = []
+    value, margin, units = 0.0, 0.0, 0.0
+    # Most of a log is lines of orders: what they share is made once.
+    at, seq, customer, ref, until, made, mode, channel, flag, *_ = context.row(Kind.ORDER_LINE)
+    category_of = context.catalogue.category_of
     for line in lines:
         item, price, earned = _priced(context, line)
-        rows.append(context.row(Kind.ORDER_LINE, item=item, quantity=line.quantity, price=price, margin=earned))
+        shared = at, seq, customer, ref, until, made, mode, channel, flag
+        rows.append((*shared, item, category_of(item), line.quantity, price, NAN, earned))
         value += line.quantity * price
         margin += line.quantity * earned
         units += line.quantity
