@@ -27,16 +27,18 @@ class Recipe:
     params: Mapping[str, float]
 
 
+# How a slate is chosen (`coverage`), and how long an item rests that was dismissed, or is hardly bought again.
+_SLATE = {"substitution": 0.5, "money": 0.25, "rest_days": 7.0, "satisfied_days": 14.0, "min_repeat": 0.1}
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "respond.sought": Recipe(mode=Mode.RESPOND, params={"min_match": 0.5, "alternatives": 3.0, "min_due": 0.1}),
         "checkout.cart": Recipe(mode=Mode.RESPOND, params={}),
         "reorder.item": Recipe(mode=Mode.RESPOND, params={"min_need": 0.02}),
         "reorder.basket": Recipe(mode=Mode.RESPOND, params={"min_need": 0.2, "min_items": 2.0}),
-        "curate.personal": Recipe(mode=Mode.CURATE, params={"max_category_share": 0.5}),
-        "curate.category": Recipe(mode=Mode.CURATE, params={"min_items": 2.0}),
-        "curate.complement": Recipe(mode=Mode.CURATE, params={"max_category_share": 0.6, "min_items": 1.0}),
-        "curate.discover": Recipe(mode=Mode.CURATE, params={"max_category_share": 0.4, "min_items": 2.0}),
+        "curate.personal": Recipe(mode=Mode.CURATE, params=_SLATE),
+        "curate.category": Recipe(mode=Mode.CURATE, params={**_SLATE, "min_items": 2.0}),
+        "curate.complement": Recipe(mode=Mode.CURATE, params={**_SLATE, "min_items": 1.0}),
+        "curate.discover": Recipe(mode=Mode.CURATE, params={**_SLATE, "min_items": 2.0}),
         "coach.replenish": Recipe(mode=Mode.COACH, params={"min_need": 0.15, "count": 3.0}),
         "coach.back_in_stock": Recipe(mode=Mode.COACH, params={"within_days": 14.0, "count": 1.0}),
         "coach.winback": Recipe(mode=Mode.COACH, params={"overdue": 1.5, "min_orders": 2.0}),
@@ -50,6 +52,17 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 RECIPE: Mapping[str, int] = MappingProxyType({name: i for i, name in enumerate(RECIPES)})
 PARAM: Mapping[str, int] = MappingProxyType(
     {name: i for i, name in enumerate(dict.fromkeys(name for recipe in RECIPES.values() for name in recipe.params))}
+)
+# The least and the most that a number may be, where it is not free.
+_BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "substitution": (0.0, 1.0), "money": (0.0, 1.0), "min_repeat": (0.0, 1.0),
+        "rest_days": (0.0, 3650.0), "satisfied_days": (0.0, 3650.0),
+    }
+)  # fmt: skip
+# Numbers that recipes took once, and what to do: a spec must drop them, a playbook kept with one is read without it.
+_RETIRED: Mapping[str, str] = MappingProxyType(
+    {"max_category_share": "leave it out; substitution says now how far items of a category take each other's place"}
 )
 # What a reason template may name: facts of the item it is said of.
 FACTS = frozenset({"title", "category", "brand", "gap", "since", "due", "with"})
@@ -258,8 +271,12 @@ class Actions:
 
     @classmethod
     def from_json(cls, text: str) -> "Actions":
-        """Read what `spec` holds."""
-        return cls.from_spec(json.loads(text))
+        """Read what `spec` holds, of earlier versions too."""
+        kept = json.loads(text)
+        for row in kept.get("action", ()):
+            for name in _RETIRED.keys() & row.get("params", {}).keys():
+                del row["params"][name]
+        return cls.from_spec(kept)
 
     def fitting(self, moment: Moment) -> Fitting:
         """Return the actions that make sense at the moment; found once for a surface and the modes that are allowed."""
@@ -320,9 +337,16 @@ def _number(value: object, *, where: str) -> float:
 
 def _params(recipe: Recipe, given: Mapping[str, Any], *, where: str) -> dict[str, float]:
     for key in given:
+        if key in _RETIRED:
+            raise BadSpec(f"is gone: {_RETIRED[key]}", where=f"{where}.{key}")
         if key not in recipe.params:
             raise BadSpec(f"unknown; this recipe takes {', '.join(recipe.params)}", where=f"{where}.{key}")
-    return {**recipe.params, **{key: _number(value, where=f"{where}.{key}") for key, value in given.items()}}
+    numbers = {key: _number(value, where=f"{where}.{key}") for key, value in given.items()}
+    for key, value in numbers.items():
+        least, most = _BOUNDS.get(key, (-np.inf, np.inf))
+        if not least <= value <= most:
+            raise BadSpec(f"must be from {least:g} to {most:g}, not {value:g}", where=f"{where}.{key}")
+    return {**recipe.params, **numbers}
 
 
 def _surfaces(given: Sequence[str], *, where: str) -> frozenset[Surface]:

@@ -1,6 +1,5 @@
 """Everything the four sources share about one moment: recalled once, scored once, read by all, in compiled code."""
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -123,46 +122,6 @@ def greatest(s: Sight, values: F64, where: Bool, most: int) -> I64:
         out[at] = position
         n = min(n + 1, out.size)
     return out[:n]
-
-
-@compiled
-def weighed(s: Sight, where: Bool, sign: F64) -> I64:
-    """Return positions where the sign is above 0, by it times the chance, then by score."""
-    kept = np.empty(s.ranked.size, np.int64)
-    weight = np.empty(s.ranked.size)
-    n = 0
-    for position in s.ranked:
-        if where[position] and sign[position] > 0.0:
-            kept[n] = position
-            weight[n] = -sign[position] * s.buy[position]
-            n += 1
-    return kept[:n][np.argsort(weight[:n], kind="mergesort")]
-
-
-@compiled
-def spread(s: Sight, order: I64, share: float) -> I64:
-    """Return the first of `order` with no category above `share` of the slate; what is left over fills up.
-
-    One category may always have two items, and a slate of one category stays what it is.
-    """
-    cap = max(math.ceil(share * s.most), 2)
-    out = np.empty(min(order.size, s.most), np.int64)
-    late = np.empty(order.size, np.int64)
-    seen = np.zeros(s.category.max() + 1 if s.category.size else 1, np.int64)
-    n = left = 0
-    for position in order:
-        if n == out.size:
-            break
-        seen[s.category[position]] += 1
-        if seen[s.category[position]] <= cap:
-            out[n] = position
-            n += 1
-        else:
-            late[left] = position
-            left += 1
-    for i in range(min(left, out.size - n)):
-        out[n + i] = late[i]
-    return out
 
 
 @compiled

@@ -6,19 +6,28 @@ from numpy.typing import NDArray
 from cxreco.compiled import compiled
 from cxreco.journey import MODE_CODE, Mode
 from cxreco.request.actions import PARAM, RECIPE
-from cxreco.request.context import FRESH, LIKED, MATCH, ORDERS, TOGETHER, Sight, best, spread, weighed
+from cxreco.request.context import FRESH, LIKED, MATCH, ORDERS, SINCE, TOGETHER, Sight
+from cxreco.request.coverage import covering
+from cxreco.request.features import RANKER_COLUMN
 from cxreco.request.offers import Offers, add, offered
 from cxreco.request.reasons import Reason, preference
+from cxreco.request.renewal import repeat_posterior
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
 
 MODE = MODE_CODE[Mode.CURATE]
 _PERSONAL, _CATEGORY, _COMPLEMENT, _DISCOVER = (
     RECIPE[name] for name in ("curate.personal", "curate.category", "curate.complement", "curate.discover")
 )
-_SHARE, _MIN_ITEMS = PARAM["max_category_share"], PARAM["min_items"]
+_SUBSTITUTION, _MONEY, _REST, _SATISFIED, _MIN_REPEAT, _MIN_ITEMS = (
+    PARAM[name] for name in ("substitution", "money", "rest_days", "satisfied_days", "min_repeat", "min_items")
+)
+_DISMISSED, _REPEAT = RANKER_COLUMN["item_dismissed"], RANKER_COLUMN["repeat_share"]
+# Half-life of `item_dismissed`, days.
+_FADES = 60.0
 _SAID_OF_PERSONAL = preference(
     Reason.MATCH, Reason.RHYTHM, Reason.BOUGHT, Reason.LOOKED, Reason.WITH, Reason.LIKE_YOU, Reason.CATEGORY,
     Reason.NEW, Reason.POPULAR,
@@ -45,38 +54,61 @@ def propose(
     of_item
         The category of every item of the market.
     """
-    slate, said = np.empty(0, np.int64), _SAID_OF_PERSONAL
-    if recipe == _PERSONAL:
-        slate = _personal(s, params[_SHARE])
-    elif recipe == _CATEGORY:
-        slate, said = _category(s, categories, of_item), _SAID_OF_CATEGORY
+    said = _SAID_OF_PERSONAL
+    if recipe == _CATEGORY:
+        said = _SAID_OF_CATEGORY
     elif recipe == _COMPLEMENT:
-        slate, said = _complement(s, params[_SHARE]), _SAID_OF_COMPLEMENT
+        said = _SAID_OF_COMPLEMENT
     elif recipe == _DISCOVER:
-        slate, said = spread(s, _undiscovered(s), params[_SHARE]), _SAID_OF_DISCOVER
+        said = _SAID_OF_DISCOVER
+    if recipe == _DISCOVER:
+        slate = _discover(s, params)
+    else:
+        where, chance = considered(s, categories, of_item, recipe, params)
+        slate = covering(s, where, chance, params[_SUBSTITUTION], params[_MONEY])
     # The same slate under two names would be one offer with twice the chance.
     if not slate.size < params[_MIN_ITEMS] and not offered(offers, MODE, slate):
         add(offers, MODE, action, slate, said, np.nan, np.nan)
 
 
 @compiled
-def _personal(s: Sight, share: float) -> I64:
-    """Return what the ranker puts first; after a search the answers to it, with what else they may want behind."""
-    order, rest = np.empty(0, np.int64), s.offerable
-    if s.query:
-        order = weighed(s, s.offerable, s.x[:, MATCH])
-        if order.size:
-            rest = s.offerable & (s.x[:, MATCH] == 0.0)
-    return spread(s, np.concatenate((order, best(s, rest, s.codes.size))), share)
+def _open(s: Sight, params: F64) -> Bool:
+    """Return (n,) what may be shown: what is offerable, was not dismissed lately, and has not met its need already.
+
+    What was dismissed once rests for `rest_days`, more often for longer. What was bought within `satisfied_days` and is
+    hardly ever bought again by those who have it, as a kettle is, has met its need.
+    """
+    dismissed = 2.0 ** (-params[_REST] / _FADES) if params[_REST] > 0.0 else np.inf
+    out = np.empty(s.codes.size, np.bool_)
+    for i in range(out.size):
+        x = s.x[i]
+        kept = x[ORDERS] > 0.0 and x[SINCE] < params[_SATISFIED]
+        satisfied = kept and repeat_posterior(x[ORDERS], x[_REPEAT]) < params[_MIN_REPEAT]
+        out[i] = s.offerable[i] and not satisfied and not x[_DISMISSED] >= dismissed
+    return out
 
 
 @compiled
-def _category(s: Sight, categories: NDArray[np.void], of_item: I32) -> I64:
-    """Return the best of the category that the customer is looking at, or looked at most lately."""
-    category = _current_category(s, categories, of_item)
-    if category <= 0:
-        return np.empty(0, np.int64)
-    return best(s, s.offerable & (s.category == category) & (s.codes != s.item), s.most)
+def considered(s: Sight, categories: NDArray[np.void], of_item: I32, recipe: int, params: F64) -> tuple[Bool, F64]:
+    """Return (n,) which items a slate is made of, and how likely each meets a need soon.
+
+    Personal: whatever they may want, and after a search first of all the answers to it: that need is there for certain.
+    Category: the shelf that the customer is looking at, or looked at most lately. Complement: what goes with the cart
+    or the item at hand, bought together with it more often than by chance.
+    """
+    where = _open(s, params)
+    if recipe == _CATEGORY:
+        category = _current_category(s, categories, of_item)
+        return where & (s.category == category) & (s.codes != s.item) & (category > 0), s.buy
+    if recipe == _COMPLEMENT:
+        together = s.x[:, TOGETHER]
+        return where & (s.codes != s.item) & (together > 0.0), together * s.buy
+    chance, match, answers = s.buy.copy(), s.x[:, MATCH], 0.0
+    for i in range(chance.size if s.query else 0):
+        answers += match[i] * s.buy[i] if where[i] else 0.0
+    for i in range(chance.size if answers > 0.0 else 0):
+        chance[i] *= match[i] / answers if match[i] > 0.0 else 1.0
+    return where, chance
 
 
 @compiled
@@ -98,33 +130,22 @@ def _current_category(s: Sight, categories: NDArray[np.void], of_item: I32) -> i
 
 
 @compiled
-def _complement(s: Sight, share: float) -> I64:
-    """Return what goes with the cart or the item at hand: bought together with it more often than by chance."""
-    return spread(s, weighed(s, s.offerable & (s.codes != s.item), s.x[:, TOGETHER]), share)
-
-
-@compiled
-def _undiscovered(s: Sight) -> I64:
+def _discover(s: Sight, params: F64) -> I64:
     """Return what the customer never bought: by taste shared with others, with new items in between."""
-    n = s.codes.size
-    open_, fresh = np.empty(n, np.bool_), np.empty(n, np.bool_)
-    for i in range(n):
-        unknown = s.offerable[i] and s.x[i, ORDERS] == 0.0
-        fresh[i] = unknown and s.x[i, FRESH] > 0.0
-        open_[i] = unknown and not fresh[i]
+    substitution, money = params[_SUBSTITUTION], params[_MONEY]
+    unknown = _open(s, params) & (s.x[:, ORDERS] == 0.0)
+    new, taste = s.x[:, FRESH] > 0.0, s.x[:, LIKED]
     # Of whom no taste is known, there is nothing to lead away from: the personal slate is theirs.
-    liked = weighed(s, open_, s.x[:, LIKED])
-    out = np.empty(n, np.int64)
-    n = taken = 0
-    for position in s.ranked:
-        if not fresh[position]:
-            continue
+    liked = covering(s, unknown & ~new & (taste > 0.0), taste * s.buy, substitution, money)
+    fresh = covering(s, unknown & new, s.buy, substitution, money)
+    out = np.empty(min(s.most, liked.size + fresh.size), np.int64)
+    taken = 0
+    for n in range(out.size):
         # Every fourth place is for one that is new, as long as there are others to stand between.
-        while taken < liked.size and n % _FRESH_EVERY != _FRESH_EVERY - 1:
+        turn = n % _FRESH_EVERY == _FRESH_EVERY - 1 or taken == liked.size
+        if turn and n - taken < fresh.size:
+            out[n] = fresh[n - taken]
+        else:
             out[n] = liked[taken]
-            n, taken = n + 1, taken + 1
-        out[n] = position
-        n += 1
-    rest = liked[taken:]
-    out[n : n + rest.size] = rest
-    return out[: n + rest.size]
+            taken += 1
+    return out

@@ -244,10 +244,67 @@ def test_hold_sees_the_customer_and_the_moment(ask: Ask) -> None:
     assert np.isnan(hold["certainty"])
 
 
-def test_no_category_fills_a_slate_alone(models: RequestModels, habits, market: Market) -> None:
+def own_slate(**params: float) -> RequestModels:
+    numbers = ", ".join(f"{name} = {value}" for name, value in params.items())
+    return models_of(f'[[action]]\nid = "curate.personal"\nparams = {{ {numbers} }}')
+
+
+def test_what_takes_anothers_place_waits_for_other_needs(habits, market: Market) -> None:
+    shown = {0.0: [], 1.0: []}
     for customer in range(20):
         moment = Moment(customer_id=str(customer), at=200 * DAY, max_items=8)
-        candidates = propose(models, habits.shop.state(customer, 200.0), moment, market)
-        row = candidates.actions.index("curate.personal")
-        slate = candidates.slate[candidates.action == row][0]
-        assert np.bincount(market.shelf.category[slate]).max() <= 4
+        state = habits.shop.state(customer, 200.0)
+        for substitution, kinds in shown.items():
+            candidates = propose(own_slate(substitution=substitution, money=0.0), state, moment, market)
+            kinds.append(len(set(market.shelf.category[candidates.slate[1]].tolist())))
+    assert all(more >= fewer for fewer, more in zip(shown[0.0], shown[1.0], strict=True))
+    assert np.mean(shown[1.0]) > np.mean(shown[0.0]) + 0.5
+
+
+def test_an_old_playbook_is_read_without_the_numbers_that_went(models: RequestModels) -> None:
+    files = own_slate(substitution=0.5).to_files()
+    old = files["actions.json"].decode().replace('"substitution": 0.5', '"max_category_share": 0.5')
+    read = RequestModels.from_files(files | {"actions.json": old.encode()})
+    assert read.actions.actions[0].params == models.actions.actions[4].params
+
+
+def test_what_was_dismissed_rests_for_a_declared_time(ask: Ask, corner) -> None:
+    corner.note("product_viewed", 1, 104.0, item_id="juice")
+    (before,) = ask(105.0)["curate.personal"]
+    corner.note("decision_dismissed", 1, 105.5, decision_id="d", item_id="juice")
+    rested = {
+        day: ask(day, chosen=own_slate(rest_days=7))["curate.personal"][0]["slate"] for day in (106.0, 112.0, 113.0)
+    }
+    assert "juice" in before["slate"]
+    assert ["juice" in slate for slate in rested.values()] == [False, False, True]
+    assert "juice" in ask(106.0, chosen=own_slate(rest_days=0))["curate.personal"][0]["slate"]
+    corner.note("decision_dismissed", 1, 112.5, decision_id="e", item_id="juice")
+    (again,) = ask(121.0, chosen=own_slate(rest_days=7))["curate.personal"]
+    assert "juice" not in again["slate"], "twice in a week rests longer than once"
+
+
+def test_what_nobody_buys_twice_is_not_shown_to_who_just_bought_it(ask: Ask, corner) -> None:
+    corner.put("kettle", "kitchen", title="kettle")
+    for customer in range(100, 400):
+        corner.order(customer, 20.0 + customer / 10, "kettle")
+    corner.order(1, 95.0, "kettle")
+    personal = {
+        day: ask(day, chosen=own_slate(satisfied_days=60))["curate.personal"][0]["slate"] for day in (110.0, 156.0)
+    }
+    assert ["kettle" in slate for slate in personal.values()] == [False, True]
+    assert "tea" in personal[110.0], "what is bought again and again is"
+    assert "kettle" in ask(110.0, chosen=own_slate(min_repeat=0.0))["curate.personal"][0]["slate"]
+    assert "kettle" in ask(110.0, customer=2)["curate.personal"][0]["slate"]
+
+
+def test_of_what_is_discovered_every_fourth_is_new(ask: Ask, corner) -> None:
+    for n in range(6):
+        corner.put(f"fresh{n}", f"shelf{n}", title=f"fresh{n}", at=100 * DAY)
+    for n in range(8):
+        corner.put(f"known{n}", f"case{n}", title=f"known{n}")
+        for customer in range(2, 20):
+            corner.order(customer, 60.0 + n + customer / 20, f"known{n}", "tea")
+    (discover,) = ask(104.0, max_items=8)["curate.discover"]
+    assert [name.startswith("fresh") for name in discover["slate"]].count(True) >= 2
+    assert [place for place, name in enumerate(discover["slate"]) if name.startswith("fresh")][:2] == [3, 7]
+    assert not {"tea", "salt"} & set(discover["slate"])

@@ -1,11 +1,14 @@
 """State in, decision out: exact probabilities, the same again for the same id, and drawn as they say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxreco.journey import Arm, Mode, Moment, Surface
+from cxreco.request.actions import Actions
 
 MOMENTS = [
     {},
@@ -49,9 +52,21 @@ def test_it_chooses_as_often_as_it_says(corner, decided, now):
     assert np.all(np.abs(seen - joint) < 4.0 * np.sqrt(joint * (1.0 - joint) / len(made)) + 1e-9)
 
 
-def test_another_salt_draws_otherwise_with_the_same_probabilities(corner, decided, playbook, now):
-    from dataclasses import replace
+def test_the_slate_that_explores_is_drawn_as_often_as_is_logged(corner, decided, playbook, now):
+    discover = {"id": "curate.discover", "params": {"min_items": 1}}
+    actions = Actions.from_spec({"action": [{"id": "curate.personal"}, discover]})
+    book = replace(playbook, request=replace(playbook.request, actions=actions))
+    moment = Moment(customer_id="1", at=now, modes=frozenset({Mode.CURATE}))
+    made = [decided(moment, corner.state(1), book=book, decision_id=f"d-{n}") for n in range(1_500)]
+    row = next(k for k, key in enumerate(made[0].choice.keys) if key.startswith("curate.discover"))
+    propensity = made[0].choice.joint[row]
+    assert 0.0 < propensity < 1.0
+    drawn = [one for one in made if one.choice.chosen == row]
+    assert all(one.choice.propensity_mode * one.choice.propensity_action == pytest.approx(propensity) for one in drawn)
+    assert abs(len(drawn) / len(made) - propensity) < 4.0 * np.sqrt(propensity * (1.0 - propensity) / len(made))
 
+
+def test_another_salt_draws_otherwise_with_the_same_probabilities(corner, decided, playbook, now):
     other = replace(playbook, salt="another salt")
     moment, state = Moment(customer_id="0", at=now), corner.state(0)
     pairs = [

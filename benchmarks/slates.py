@@ -1,0 +1,166 @@
+"""Slates: the ways to choose what stands on one, by the world's truth and by what customers of a real shop bought next.
+
+The same moments, items and chances for every way; only the choice differs. In simulated shops the worth of each slate
+over hold is the world's truth, which no engine is told; on Online Retail a slate is held against the next order. The
+product's numbers are chosen on some shops and half of the customers, among those that do not evidently lose Recall@10
+against the cap on categories that was used before, by worth; all is judged on other shops and the other half.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from contest.shops import Plot, sources
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from slating.orders import MEASURES, found
+from slating.seasons import RECIPES, Noted, noted
+from slating.speed import microseconds
+from slating.ways import BEFORE, GRID, WAYS
+from under_load.report import hardware, keep
+
+from cxreco.world import WORLDS
+
+F64 = NDArray[np.float64]
+Found = dict[str, Any]
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "online_retail" / "online_retail.csv.gz"
+NAMES = [way.name for way in WAYS]
+RESAMPLED, SEED = 2_000, 5
+
+
+def means(values: F64, who: Sequence[str]) -> tuple[F64, F64, F64]:
+    """Return (columns,) means of (n, columns) values with their 95 % intervals, customers resampled."""
+    _, customer = np.unique(np.array(who), return_inverse=True)
+    count = np.bincount(customer).astype(np.float64)
+    total = np.stack([np.bincount(customer, weights=column) for column in values.T], axis=1)
+    rng = np.random.default_rng(SEED)
+    drawn = np.stack(
+        [total[rows].sum(axis=0) / count[rows].sum() for rows in rng.integers(0, count.size, (RESAMPLED, count.size))]
+    )
+    low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
+    return values.mean(axis=0), low, high
+
+
+def against(values: F64, who: Sequence[str]) -> list[Found]:
+    """Return for each way its mean, and how much it differs from the cap used before at the same moments."""
+    mean = values.mean(axis=0)
+    differs = means(values - values[:, [NAMES.index(BEFORE)]], who)
+    rows = zip(mean, *differs, strict=True)
+    return [{"mean": float(m), "less": float(d), "low": float(low), "high": float(high)} for m, d, low, high in rows]
+
+
+def simulated(shops: Sequence[Noted]) -> Found:
+    """Return by recipe and way what the slates of some shops are worth."""
+    out: Found = {}
+    for recipe in RECIPES:
+        who = [name for shop in shops for name in shop.customer[recipe]]
+        worth, categories, satisfied = (
+            np.concatenate([getattr(shop, what)[recipe] for shop in shops])
+            for what in ("worth", "categories", "satisfied")
+        )
+        rows = against(worth, who)
+        for row, shown, met in zip(rows, categories.mean(axis=0), satisfied.mean(axis=0), strict=True):
+            row |= {"categories": float(shown), "satisfied": float(met)}
+        out[recipe] = {"moments": len(who), "ways": dict(zip(NAMES, rows, strict=True))}
+    return out
+
+
+def real(figures: F64) -> Found:
+    """Return by way and measure what slates found of the next order."""
+    who = [str(row) for row in range(len(figures))]
+    by_measure = {name: against(figures[:, :, k], who) for k, name in enumerate(MEASURES)}
+    ways = {way: {name: rows[k] for name, rows in by_measure.items()} for k, way in enumerate(NAMES)}
+    return {"customers": len(figures), "ways": ways}
+
+
+def choice(tuned: Found, half: Found) -> str:
+    """Return the way of the grid of the greatest worth among those that do not evidently lose Recall@10."""
+    kept = [way.name for way in GRID if half["ways"][way.name]["recall@10"]["high"] >= 0.0]
+    worth: Mapping[str, Found] = tuned["curate.personal"]["ways"]
+    return max(kept or [BEFORE], key=lambda name: float(worth[name]["mean"]))
+
+
+def show(results: Found, console: Console) -> None:
+    """Print what was judged."""
+    tuned = results["chosen"]
+    for title, shops in results["worlds"].items():
+        for recipe, row in shops.items():
+            table = Table("way", "EUR a slate", "less before", "categories", "satisfied",
+                          title=f"{title}, {recipe}: true worth over hold at {row['moments']:,} moments")  # fmt: skip
+            for name, way in row["ways"].items():
+                less = f"{way['less']:+.4f} ({way['low']:+.4f} to {way['high']:+.4f})"
+                shown = f"{way['categories']:.1f}", f"{way['satisfied']:.2f}"
+                table.add_row(_marked(name, tuned), f"{way['mean']:.4f}", less, *shown)
+            console.print(table)
+    if "online_retail" not in results:
+        return
+    judged = results["online_retail"]["judged"]
+    table = Table("way", *MEASURES, "recall@10 less before", "margin of hits less before",
+                  title=f"Online Retail: the next order of {judged['customers']:,} customers")  # fmt: skip
+    for name, row in judged["ways"].items():
+        differs = [row[measure] for measure in (MEASURES[0], MEASURES[-1])]
+        said = [f"{d['less']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f})" for d in differs]
+        table.add_row(_marked(name, tuned), *(f"{row[m]['mean']:.3f}" for m in MEASURES), *said)
+    console.print(table)
+    console.print(f"chosen on other shops and the other half of the customers: {tuned}", highlight=False)
+
+
+def _marked(name: str, chosen: str) -> str:
+    return f"[bold]{name}[/]" if name == chosen else name
+
+
+def main() -> int:
+    """Live the shops, judge the slates, choose on some and report on the others."""
+    parser = argparse.ArgumentParser(
+        prog="cxreco bench slates --", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--worlds", nargs="+", choices=list(WORLDS), default=["staples", "fashion"], metavar="WORLD")
+    parser.add_argument("--tune", nargs="+", type=int, default=[401], help="seeds to choose the numbers on")
+    parser.add_argument("--test", nargs="+", type=int, default=[411], help="seeds to judge on")
+    parser.add_argument("--customers", type=int, default=100)
+    parser.add_argument("--history", type=int, default=26, help="weeks")
+    parser.add_argument("--weeks", type=int, default=3)
+    parser.add_argument("--data", type=Path, default=DATA, help="online_retail.csv.gz")
+    parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "cxreco-slates")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "slates.json")
+    asked = parser.parse_args()
+    console = Console() if Console().is_terminal else Console(width=180)
+
+    def say(what: str) -> None:
+        console.print(f"[dim]{what}[/]", highlight=False)
+
+    begun = time.perf_counter()
+    results: Found = {
+        "where": hardware(), "engine": sources(), "tune": asked.tune, "test": asked.test,
+        "customers": asked.customers, "weeks": asked.weeks, "worlds": {}, "speed": microseconds(),
+    }  # fmt: skip
+    tuning: list[Noted] = []
+    for world in asked.worlds:
+        lived = {
+            seed: noted(
+                Plot(world=world, seed=seed, customers=asked.customers, history=asked.history, weeks=asked.weeks),
+                asked.home, say,
+            )
+            for seed in (*asked.tune, *asked.test)
+        }  # fmt: skip
+        tuning += [lived[seed] for seed in asked.tune]
+        results["worlds"][world] = simulated([lived[seed] for seed in asked.test])
+    results["tuning"] = simulated(tuning)
+    figures = found(asked.data, asked.home / "online_retail", say).figures
+    half, other = real(figures[::2]), real(figures[1::2])
+    results["online_retail"] = {"tuning": half, "judged": other}
+    results["chosen"] = choice(results["tuning"], half)
+    results["seconds"] = round(time.perf_counter() - begun)
+    show(results, console)
+    console.print(f"200 items, a slate of 10, microseconds: {results['speed']}", highlight=False)
+    keep(results, asked.out, console)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,112 @@
+"""Seasons under the apprentice: at each moment every way's slate is judged by the world's truth, none is shown."""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from contest.shops import Plot, founded
+from numpy.typing import NDArray
+
+from cxreco.edge.schemas import DecisionIn
+from cxreco.errors import NotFound
+from cxreco.journey import Arm
+from cxreco.pipelines.season import Season, branch, under
+from cxreco.pipelines.workspace import opened
+from cxreco.request.propose import context_of
+from cxreco.world.responses import readiness
+from slating.ways import MODE, WAYS, asked
+
+F64 = NDArray[np.float64]
+RECIPES = ("curate.personal", "curate.category", "curate.complement")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """What was judged in one shop: by recipe, (m,) whose moment and (m, ways) of each slate its figures.
+
+    `worth` is what it is truly worth over hold, `categories` how many are on it, `satisfied` how many places go to a
+    category that the customer has bought from and cannot want again yet.
+    """
+
+    customer: Mapping[str, list[str]]
+    worth: Mapping[str, F64]
+    categories: Mapping[str, F64]
+    satisfied: Mapping[str, F64]
+
+
+@dataclass(slots=True)
+class _Pad:
+    customer: dict[str, list[str]] = field(default_factory=lambda: {recipe: [] for recipe in RECIPES})
+    figures: dict[str, list[list[tuple[float, int, int]]]] = field(
+        default_factory=lambda: {recipe: [] for recipe in RECIPES}
+    )
+
+    def closed(self, shop: str) -> Noted:
+        columns = {name: np.array(rows, dtype=np.float64).reshape(-1, len(WAYS), 3) for name, rows in
+                   self.figures.items()}  # fmt: skip
+        return Noted(
+            customer={recipe: [f"{shop}/{name}" for name in names] for recipe, names in self.customer.items()},
+            worth={name: table[:, :, 0] for name, table in columns.items()},
+            categories={name: table[:, :, 1] for name, table in columns.items()},
+            satisfied={name: table[:, :, 2] for name, table in columns.items()},
+        )
+
+
+class Judged(Season):
+    """A season in which each moment's slates are judged before it is decided on."""
+
+    pad: _Pad
+
+    def _decided(self, moment: Mapping[str, Any]) -> dict[str, Any]:
+        assert self.playbook is not None  # noqa: S101 (for the type checker; adopted before it is lived)
+        ask = DecisionIn.model_validate(moment).ask(self.world.now, "").moment
+        state = self.engine.states.of(ask.customer_id).state.copy()
+        market, _ = self.engine.markets.at(ask.at)
+        context = context_of(self.playbook.request, state, ask, market)
+        ids = self.engine.shop.codes.item_ids
+        for recipe in RECIPES:
+            given = {rests: asked(context, recipe, rests=rests) for rests in (False, True)}
+            if given[True].order.size >= 2:
+                self.pad.customer[recipe].append(str(moment["customer_id"]))
+                slates = (way.chosen(given[way.rests]) for way in WAYS)
+                self.pad.figures[recipe].append(
+                    [self._judged(moment, [ids[code] for code in context.sight.codes[slate]]) for slate in slates]
+                )
+        return super()._decided(moment)
+
+    def _judged(self, moment: Mapping[str, Any], slate: list[str]) -> tuple[float, int, int]:
+        items = [{"item_id": name, "position": place} for place, name in enumerate(slate)]
+        decision = {"decision_id": "judged", "mode": MODE, "action": {"action_id": "curate.personal"}, "items": items}
+        ground, who = self.world.ground, self.world.facing(moment).customer
+        number = {name: k for k, name in enumerate(ground.shop.ids)}
+        shelves = [int(ground.shop.category[number[name]]) for name in slate]
+        satisfied = sum(
+            not ground.staple[shelf] and ground.people.uses[who, shelf] and readiness(ground, who, shelf) == 0.0
+            for shelf in shelves
+        )
+        return self.world.truth(moment, decision), len(set(shelves)), int(satisfied)
+
+
+def noted(plot: Plot, home: Path, say: Callable[[str], None]) -> Noted:
+    """Found a shop, live its weeks under the apprentice, and return what every way's slates were worth."""
+    say(f"{plot.name}: history and apprentice")
+    shop = founded(plot, home / plot.name)
+    world = shop.world()
+    place = branch(shop.base, shop.home / "slates")
+    own = under(shop.settings(place), place, Arm.CHAMPION)
+    with opened(own, clock=lambda: world.now) as workspace:
+        champion = workspace.live()
+        if champion is None:
+            raise NotFound("the shop has no champion: its history taught nothing")
+        playbook = workspace.registry.playbook(champion.version)
+    season = Judged("slates", world, own)
+    season.pad = _Pad()
+    with closing(season):
+        season.adopt(playbook)
+        for day, _ in enumerate(season.days(7 * plot.weeks)):
+            if day % 7 == 0:
+                say(f"{plot.name}: week {day // 7 + 1} of {plot.weeks}")
+    return season.pad.closed(plot.name)
