@@ -141,7 +141,11 @@ def own(substitution: float, money: float) -> Way:
 
 
 BEFORE = "before: cap 0.5, nothing rests"
-GRID = tuple(own(substitution, money) for substitution in (0.0, 0.5, 1.0) for money in (0.0, 0.1, 0.25, 0.5, 1.0))
+GRID = tuple(
+    own(substitution, money)
+    for substitution in (0.0, 0.25, 0.5, 1.0)
+    for money in (0.0, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0)
+)
 WAYS: tuple[Way, ...] = (
     Way(name=BEFORE, chosen=capped(0.5), rests=False),
     Way(name="coverage, substitution 1, money 1, nothing rests", chosen=own(1.0, 1.0).chosen, rests=False),

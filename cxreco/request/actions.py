@@ -28,7 +28,7 @@ class Recipe:
 
 
 # How a slate is chosen (`coverage`), and how long an item rests that was dismissed, or is hardly bought again.
-_SLATE = {"substitution": 0.5, "money": 0.25, "rest_days": 7.0, "satisfied_days": 14.0, "min_repeat": 0.1}
+_SLATE = {"substitution": 0.5, "money": 0.2, "rest_days": 7.0, "satisfied_days": 14.0, "min_repeat": 0.1}
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "respond.sought": Recipe(mode=Mode.RESPOND, params={"min_match": 0.5, "alternatives": 3.0, "min_due": 0.1}),
