@@ -50,11 +50,17 @@ class TrainingSpec:
     window_places: int = 8
     ranker_moments: int = 8_000
     early_share: float = 0.5
+    masked_share: float = 0.0
     need_rows: int = 40_000
     revisited: int = 4_000
     shadow_days: float = 28.0
     evaluation_days: float = 7.0
     seed: int = 7
+
+    def __post_init__(self) -> None:
+        for name in ("early_share", "masked_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise BadSpec(f"must be a share, from 0 to 1, got {getattr(self, name)}", where=f"training.{name}")
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "TrainingSpec":
@@ -137,7 +143,10 @@ def fit_request(
     need = NeedModel.from_spec(specs["need"]).fit(need_rows(training, until=until, most=spec.need_rows, seed=spec.seed))
     step("learning which item comes next")
     early = spec.early_share if dated else 0.0
-    rows = ranker_rows(training, until=until, most=spec.ranker_moments, early_share=early, seed=spec.seed)
+    rows = ranker_rows(
+        training, until=until, most=spec.ranker_moments, early_share=early, masked_share=spec.masked_share,
+        seed=spec.seed,
+    )  # fmt: skip
     ranker = fit_ranker(rows, RankerSpec.from_spec(specs["ranker"]))
     return RequestModels(ranker=ranker, need=need, actions=Actions.from_spec(specs["actions"]))
 

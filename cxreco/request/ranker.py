@@ -56,6 +56,9 @@ class RankerRows:
         (g,) items bought that no recall had named.
     early
         (g,) the order came days or weeks later: what it teaches is an order of items, not how likely each is soon.
+    masked
+        (g,) the customer's history was hidden: what it teaches is an order of items for strangers, not how likely a
+        stranger buys, for those who do have a history buy otherwise.
     """
 
     x: F64
@@ -66,6 +69,7 @@ class RankerRows:
     customer: I64
     missed: I64
     early: NDArray[np.bool_]
+    masked: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return int(self.group.size)
@@ -78,7 +82,12 @@ class RankerRows:
         return RankerRows(
             x=self.x[rows], y=self.y[rows], code=self.code[rows], group=self.group[groups], at=self.at[groups],
             customer=self.customer[groups], missed=self.missed[groups], early=self.early[groups],
+            masked=self.masked[groups],
         )  # fmt: skip
+
+    def as_served(self) -> "RankerRows":
+        """Return the moments as serving meets them: just before the order, with all that was known of the customer."""
+        return self.take(np.flatnonzero(~self.early & ~self.masked))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,14 +219,14 @@ def fit_ranker(rows: RankerRows, spec: RankerSpec) -> ItemRanker:
     The worth is read off a sister that learned from the earlier moments alone: scores of moments that a forest was
     grown on are too sure of themselves. With too few moments the blend is returned.
     """
-    soon = rows.take(np.flatnonzero(~rows.early))
+    served = rows.as_served()
     order = np.argsort(rows.at, kind="stable")
     cut = round(len(rows) * (1.0 - spec.later_share))
     earlier, later = _useful(rows.take(order[:cut])), rows.take(order[cut:])
     if len(earlier) < spec.min_moments:
-        return Blend(odds=fit_odds(soon, Blend()))
+        return Blend(odds=fit_odds(served, Blend()))
     sister = _grown(earlier, spec)
-    odds = fit_odds(later.take(np.flatnonzero(~later.early)), sister) or fit_odds(soon, sister)
+    odds = fit_odds(later.as_served(), sister) or fit_odds(served, sister)
     if odds is None:
         return Blend()
     return Ranker(forest=_grown(_useful(rows), spec).forest, odds=odds)

@@ -6,7 +6,7 @@ published by then. What happened afterwards is used for labels alone.
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ VISIT_WINDOW = DAY
 CART_SHARE = 0.25
 # An order that is learned from early is so at an instant since the order before it, and at most so long ahead.
 LONGEST_AHEAD = 56 * DAY
+# Nobody knows anything of them; only read, never folded into.
+STRANGER = State.empty()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,19 +72,21 @@ class TrainingLog:
 class _Past:
     """Moments to learn from: columns, and the order whose lines are the label (-1: none followed).
 
-    `early` are instants of the shop's choosing, days or weeks ahead of the order.
+    `early` are instants of the shop's choosing, days or weeks ahead of the order; at `masked` ones the customer is
+    taken for somebody whom nobody knows.
     """
 
     customer: I64
     at: I64
     order: I64
     early: NDArray[np.bool_]
+    masked: NDArray[np.bool_]
     query: tuple[str, ...]
 
     def take(self, rows: I64) -> "_Past":
         return _Past(
             customer=self.customer[rows], at=self.at[rows], order=self.order[rows], early=self.early[rows],
-            query=tuple(self.query[row] for row in rows.tolist()),
+            masked=self.masked[rows], query=tuple(self.query[row] for row in rows.tolist()),
         )  # fmt: skip
 
 
@@ -101,7 +105,13 @@ class _Orders:
 
 
 def ranker_rows(
-    log: TrainingLog, *, until: int, most: int = 4000, early_share: float = 0.0, seed: int = 7
+    log: TrainingLog,
+    *,
+    until: int,
+    most: int = 4000,
+    early_share: float = 0.0,
+    masked_share: float = 0.0,
+    seed: int = 7,
 ) -> RankerRows:
     """Return the candidates of past moments and which of them were bought.
 
@@ -116,18 +126,22 @@ def ranker_rows(
     early_share
         Share of the orders that are foretold from an instant between them and the order before, as a shop does that
         writes to its customers or ranks for all of them at once.
+    masked_share
+        Share of the moments at which the customer's history is hidden, so that having none is nothing strange to the
+        ranker: what they then bought was bought by somebody whom nobody knew.
     """
     orders = _orders(log.ticks, until)
     past = _past_moments(log, orders, until, _early(orders, early_share, seed))
     published = np.flatnonzero(past.at >= log.markets[0][0])
-    past = past.take(published[_sample(published.size, most, seed)])
+    past = _masked(past.take(published[_sample(published.size, most, seed)]), masked_share, seed)
     # By moment: recalled codes, features, labels, and how many bought items no recall named.
     parts: dict[int, tuple[I32, F64, F64, int]] = {}
     for index, state in replay(log.ticks, moments_of(past.customer, past.at)):
         market = log.market_at(int(past.at[index]))
         if market is not None:
             bought = orders.lines(int(past.order[index]))
-            parts[index] = _moment_rows(state, past, index, market, bought, seed)
+            seen = STRANGER if past.masked[index] else state
+            parts[index] = _moment_rows(seen, past, index, market, bought, seed)
     kept = np.array(sorted(index for index, part in parts.items() if part[0].size), dtype=np.int64)
     chosen = [parts[index] for index in kept.tolist()]
     return RankerRows(
@@ -139,6 +153,7 @@ def ranker_rows(
         customer=past.customer[kept],
         missed=np.array([part[3] for part in chosen], dtype=np.int64),
         early=past.early[kept],
+        masked=past.masked[kept],
     )
 
 
@@ -236,7 +251,15 @@ def _past_moments(log: TrainingLog, orders: _Orders, until: int, ahead: I64) -> 
     early = np.concatenate((ahead > 0, np.zeros(visits.size, dtype=np.bool_)))
     order = np.concatenate((np.arange(orders.at.size), _first_order(orders, ticks[visits])))
     queries = [log.queries.get(int(seq), "") for seq in ticks["seq"][visits]]
-    return _Past(customer=customer, at=at, order=order, early=early, query=(*([""] * orders.at.size), *queries))
+    return _Past(
+        customer=customer, at=at, order=order, early=early, masked=np.zeros(at.size, dtype=np.bool_),
+        query=(*([""] * orders.at.size), *queries),
+    )  # fmt: skip
+
+
+def _masked(past: _Past, share: float, seed: int) -> _Past:
+    drawn = np.random.default_rng((seed, 2)).random(past.at.size) < share
+    return replace(past, masked=drawn)
 
 
 def _orders(ticks: NDArray[np.void], until: int) -> _Orders:

@@ -46,6 +46,7 @@ def rows_of(moments=60, items=20, seed=0):
     return RankerRows(
         x=x, y=y, code=np.arange(n, dtype=np.int32), group=np.full(moments, items), at=np.arange(moments),
         customer=np.arange(moments), missed=np.zeros(moments, dtype=np.int64), early=np.zeros(moments, dtype=np.bool_),
+        masked=np.zeros(moments, dtype=np.bool_),
     )  # fmt: skip
 
 

@@ -102,3 +102,11 @@ def test_the_hash_is_of_what_decides():
     assert spec_hash(tables) != spec_hash({**tables, "value": {"a": 2}})
     with pytest.raises(BadSpec, match="revisted"):
         TrainingSpec.from_spec({"revisted": 3})
+
+
+@pytest.mark.parametrize("name", ["early_share", "masked_share"])
+def test_a_share_that_is_none_is_named(name):
+    for share in (-0.1, 1.5, float("nan")):
+        with pytest.raises(BadSpec, match=name):
+            TrainingSpec.from_spec({name: share})
+    assert getattr(TrainingSpec.from_spec({name: 1.0}), name) == 1.0

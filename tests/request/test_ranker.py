@@ -98,6 +98,29 @@ def test_orders_foretold_weeks_ahead_teach_the_order_of_items_not_how_soon(log: 
         assert p.mean() == pytest.approx(later.y.mean(), rel=0.25)
 
 
+def test_masked_moments_leave_the_odds_as_they_are(log: TrainingLog) -> None:
+    rows = ranker_rows(log, until=170 * DAY, most=900, masked_share=0.3)
+    assert rows.masked.mean() > 0.2
+    ranker = fit_ranker(rows, RankerSpec(lightgbm=SMALL))
+    # Whatever was bought at the masked moments of the calibration part: no probability changes.
+    order = np.argsort(rows.at, kind="stable")
+    late = np.zeros(len(rows), dtype=np.bool_)
+    late[order[round(0.75 * len(rows)) :]] = True
+    lied = replace(rows, y=np.where(np.repeat(rows.masked & late, rows.group), 1.0, rows.y))
+    other = fit_ranker(lied, RankerSpec(lightgbm=SMALL))
+    assert isinstance(ranker, Ranker) and isinstance(other, Ranker)
+    assert ranker.odds.to_json() == other.odds.to_json()
+    assert ranker.forest.text != other.forest.text
+
+
+def test_moments_as_served_are_neither_early_nor_masked(log: TrainingLog) -> None:
+    rows = ranker_rows(log, until=170 * DAY, most=300, early_share=0.5, masked_share=0.3)
+    served = rows.as_served()
+    assert 0 < len(served) == int((~rows.early & ~rows.masked).sum())
+    assert not served.early.any() and not served.masked.any()
+    assert served.y.size == served.group.sum() == len(served.x)
+
+
 def test_the_order_of_scores_is_that_of_probabilities(fitted: ItemRanker, later: RankerRows) -> None:
     for span in spans(later)[:50]:
         scores = fitted.scores(later.x[span])

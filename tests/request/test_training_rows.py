@@ -10,6 +10,7 @@ from cxreco.recognise.replay import moments_of, replay
 from cxreco.request.features import RANKER_COLUMN, item_features
 from cxreco.request.moment_codes import codes_of
 from cxreco.request.need_features import NEED_FEATURES
+from cxreco.request.ranker import RankerRows
 from cxreco.request.recalls import recall_all
 from cxreco.request.training_rows import CART_SHARE, LONGEST_AHEAD, TrainingLog, need_rows, ranker_rows
 
@@ -120,6 +121,63 @@ def test_an_early_row_is_what_serving_would_have_seen_then(log: TrainingLog) -> 
         assert np.array_equal(recalled.codes, rows.code[span])
         x = item_features(state, mc, market, recalled.codes, recalled.scores)
         assert np.array_equal(x, rows.x[span], equal_nan=True)
+
+
+def spans(rows: RankerRows) -> list[slice]:
+    ends = np.cumsum(rows.group)
+    return [slice(end - size, end) for end, size in zip(ends, rows.group, strict=True)]
+
+
+def test_a_masked_row_is_what_serving_sees_of_somebody_whom_nobody_knows(log: TrainingLog) -> None:
+    rows = ranker_rows(log, until=CUT, most=300, masked_share=0.4)
+    masked = np.flatnonzero(rows.masked)
+    assert 0.25 < rows.masked.mean() < 0.55
+    # Someone who appears nowhere in the log, at the very same moments.
+    nobody = np.full(masked.size, int(log.ticks["customer"].max()) + 1)
+    checked = 0
+    for index, state in replay(log.ticks, moments_of(nobody, rows.at[masked])):
+        group = masked[index]
+        market = log.market_at(int(rows.at[group]))
+        assert market is not None
+        span = spans(rows)[group]
+        if (rows.x[span, RANKER_COLUMN["cart_size"]] > 0.0).any():
+            continue
+        mc = codes_of(Moment(customer_id="", at=int(rows.at[group])), market)
+        recalled = recall_all(state, mc, market)
+        assert np.array_equal(recalled.codes, rows.code[span])
+        x = item_features(state, mc, market, recalled.codes, recalled.scores)
+        assert np.array_equal(x, rows.x[span], equal_nan=True)
+        checked += 1
+    assert checked > 50
+
+
+def test_masking_changes_nothing_else(log: TrainingLog) -> None:
+    plain, none, some = (
+        ranker_rows(log, until=CUT, most=400, early_share=0.5, **given)
+        for given in ({}, {"masked_share": 0.0}, {"masked_share": 0.3})
+    )
+    assert not plain.masked.any() and some.masked.any()
+    for name in RankerRows.__dataclass_fields__:
+        assert np.array_equal(getattr(plain, name), getattr(none, name), equal_nan=name == "x")
+    for name in ("at", "customer", "early"):
+        assert np.array_equal(getattr(plain, name), getattr(some, name))
+    lines = log.ticks[log.ticks["kind"] == Kind.ORDER_LINE]
+    for group, (one, other) in enumerate(zip(spans(plain), spans(some), strict=True)):
+        if not some.masked[group]:
+            assert np.array_equal(plain.x[one], some.x[other], equal_nan=True)
+        # Of an item that both name, both say alike whether it was bought; and all that was bought is accounted for.
+        _, mine, theirs = np.intersect1d(plain.code[one], some.code[other], return_indices=True)
+        assert np.array_equal(plain.y[one][mine], some.y[other][theirs])
+        assert plain.y[one].sum() + plain.missed[group] == some.y[other].sum() + some.missed[group]
+        bought = lines["item"][(lines["customer"] == some.customer[group]) & (lines["at"] > some.at[group])]
+        assert np.isin(some.code[other][some.y[other] > 0], bought).all()
+
+
+def test_who_is_masked_is_drawn_by_seed(log: TrainingLog) -> None:
+    one, same, other = (ranker_rows(log, until=CUT, most=200, masked_share=0.3, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(one.masked, same.masked)
+    assert np.array_equal(one.x, same.x, equal_nan=True)
+    assert not np.array_equal(one.masked, other.masked)
 
 
 def test_days_to_the_next_purchase_are_counted_from_the_instant(log: TrainingLog) -> None:
