@@ -25,7 +25,7 @@ from under_load.report import hardware
 
 from cxreco.errors import NotFound
 from cxreco.recognise.market import COMMON, COMPARED, Columns
-from cxreco.request.recalling import collaborative, nearness
+from cxreco.request.tastes import collaborative, nearness
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]

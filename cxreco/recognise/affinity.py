@@ -221,7 +221,7 @@ def _top_lifts(
             lift = max(here, 1.0 + FOLLOWING_WEIGHT * (then - 1.0))
             same[j] = after[j] = 0.0
             if j != a and lift > 1.0:
-                _insert(best[a], lifts[a], j, lift)
+                keep_best(best[a], lifts[a], j, lift)
     return best, lifts
 
 
@@ -248,7 +248,7 @@ def _top_alike(starts: I64, items: I32, item_starts: I64, buyers: I64, weight: F
         for t in range(reached):
             j = touched[t]
             if j != a:
-                _insert(best[a], likeness[a], j, total[j] / bought * discount[j])
+                keep_best(best[a], likeness[a], j, total[j] / bought * discount[j])
             total[j] = 0.0
     return best, likeness
 
@@ -265,7 +265,7 @@ def _add(items: I32, count: F64, other: F64, touched: I64, reached: int) -> int:
 
 
 @compiled
-def _insert(best: I32, lifts: F32, code: int, lift: float) -> None:
+def keep_best(best: I32, lifts: F32, code: int, lift: float) -> None:
     """Keep the highest lifts, best first, the smaller code first among equals."""
     value = np.float32(lift)
     at = best.size

@@ -10,7 +10,7 @@ from cxreco.errors import BadInput
 
 from .catalogue import Shelf
 from .codes import Codes
-from .population import Population
+from .population import FRESHEST, Population
 from .search import SearchIndex
 
 F32 = NDArray[np.float32]
@@ -28,7 +28,7 @@ COMPARED = 100_000
 COMMON = (
     "popularity", "popularity_share", "trend", "repeat_share", "pop_gap", "pop_due", "return_rate",
     "price", "price_ratio", "price_change", "margin_share", "age_days", "days_since_sold", "category_popularity",
-    "latest",
+    "latest", "expected",
 )  # fmt: skip
 
 
@@ -39,6 +39,8 @@ class Columns(NamedTuple):
     ----------
     buyable, titled
         Available and priced, and whether it has a title.
+    promise
+        The root of log1p of what an item is expected to sell: what speaks for it before it is asked whom it would suit.
     common
         (n, len(COMMON)) what is the same of an item for everybody, a row an item; NaN where not known.
     compared, tastes
@@ -53,6 +55,7 @@ class Columns(NamedTuple):
     category: I32
     common: F64
     popularity: F64
+    promise: F64
     repeat_share: F64
     gap_mean: F64
     gap_sd: F64
@@ -133,17 +136,20 @@ def market_of(shelf: Shelf, population: Population, codes: Codes, previous: Mark
     if n > len(codes.item_ids):
         raise BadInput(f"the shelf has {n} items, {len(codes.item_ids)} are coded", where="market")
     population = population.widened(n, len(shelf.category_names))
+    search = _search_of(shelf, population, codes, previous)
     late = _late(shelf, population)
+    # Nothing was published of them; they have sold nothing for as long as they have been there.
+    population = population.with_kin(late[:FRESHEST], search.words, shelf.price, 0.0, 0.0)
     top = np.concatenate([population.top, late])
     top = top[shelf.available[top]]
     by_category = top[np.argsort(shelf.category[top], kind="stable")]
     new = np.concatenate([late, population.new])
-    new = new[shelf.available[new]]
+    new = new[shelf.available[new]][:FRESHEST]
     category_starts = np.searchsorted(shelf.category[by_category], np.arange(len(shelf.category_names) + 1))
     return Market(
         shelf=shelf,
         population=population,
-        search=_search_of(shelf, population, codes, previous),
+        search=search,
         codes=codes,
         top=top,
         category_starts=category_starts,
@@ -170,6 +176,7 @@ def _columns(
         category=_plain(shelf.category, np.int32),
         common=_common(shelf, population, best_sold, before),
         popularity=_plain(population.popularity, np.float64),
+        promise=np.sqrt(np.log1p(_plain(population.expected, np.float64))),
         repeat_share=_plain(population.repeat_share, np.float64),
         gap_mean=_plain(population.gap_mean, np.float64),
         gap_sd=_plain(population.gap_sd, np.float64),
@@ -222,6 +229,7 @@ def _common_of(shelf: Shelf, population: Population, best_sold: float, codes: ND
         "days_since_sold": np.where(last_sold_at > 0, last_sold_at, np.nan),
         "category_popularity": population.category_popularity[shelf.category[codes]],
         "latest": population.latest[codes],
+        "expected": population.expected[codes],
     }
     for name, column in columns.items():
         out[:, COMMON.index(name)] = column

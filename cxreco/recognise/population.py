@@ -5,33 +5,38 @@ Shares, rates and gaps are shrunk: an item's to its category's, a category's to 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.errors import BadInput
-from cxreco.journey import DAY, HOUR
+from cxreco.journey import DAY
 
 from .affinity import Purchases, alike_of, factors_of, neighbours_of
 from .catalogue import Shelf
+from .kinship import LEAST_BUYERS, kin_of
 from .layout import Kind
+from .postings import Postings, postings_of, texts_of
+from .sales import clock, counted, exposure, latest, sales
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
-HALF_LIFE_DAYS = 30.0
 TASTE_HALF_LIFE_DAYS = 180.0
 VIEW_WEIGHT = 0.2
 FRESH_DAYS = 30
-# Pseudo-counts: units of a trend, buyers of a repeat share, gaps of a rhythm, lines of a return rate.
-TREND_STRENGTH = 2.0
+# So many new items are told apart by their kin and weighed at a moment, the latest.
+FRESHEST = 1_000
+# Pseudo-counts: buyers of a repeat share, gaps of a rhythm, lines of a return rate.
 REPEAT_STRENGTH = 10.0
 GAP_STRENGTH = 5.0
 RETURN_STRENGTH = 20.0
-ORDER_STRENGTH = 24.0
+# Of a new item: days on the shelf that its kin counts as in what it is expected to sell, buyers in its factors.
+EXPECTED_STRENGTH_DAYS = 7.0
+KIN_STRENGTH = 5.0
 # Before the first sale: one buyer in four comes back, one line in fifty is returned.
 REPEAT_PRIOR = 0.25
 RETURN_PRIOR = 0.02
@@ -47,6 +52,9 @@ class Population:
         Instant (us); only what happened before it counts.
     popularity
         Units a day, half-life 30 days; a line of q units counts log2(1 + q).
+    expected
+        As popularity, of a new item mixed with what its kin sells, all that is known before its first sale; see
+        `kinship`.
     latest
         Share of the customers whose latest order held it, a customer counting by how late that was, half-life 30 days:
         what is bought now, the frequent buyer counting no more than the others.
@@ -63,7 +71,8 @@ class Population:
     last_sold_at
         Instant (us) of the last sale, 0 for never.
     rarity, factors
-        (n_items,) weight of an item in a taste, and (n_items, d) collaborative factors; see `affinity.factors_of`.
+        (n_items,) weight of an item in a taste, and (n_items, d) collaborative factors, of a new item mixed with its
+        kin's; see `affinity.factors_of`.
     neighbours, lift
         (n_items, k) what is bought with or soon after it, -1 and 0 where padded; see `affinity.neighbours_of`.
     alike, likeness
@@ -82,6 +91,7 @@ class Population:
 
     as_of: int
     popularity: F64
+    expected: F64
     latest: F64
     trend: F64
     buyers: I32
@@ -130,6 +140,9 @@ class Population:
             If an array is missing.
         """
         names = [field.name for field in fields(cls)]
+        if "popularity" in arrays:
+            # Published before there was an expectation: what had been sold is all that it says.
+            arrays = {"expected": arrays["popularity"], **arrays}
         if missing := [name for name in names if name not in arrays]:
             raise BadInput(f"arrays are missing: {', '.join(missing)}", where="population")
         columns = {name: np.asarray(arrays[name]) for name in names if name != "as_of"}
@@ -161,9 +174,39 @@ class Population:
         starts = _padded(self.category_starts, more_categories, float(self.category_items.size))
         return Population.from_arrays(self.to_arrays() | items | categories | {"category_starts": starts})
 
+    def with_kin(self, codes: I32, words: Postings, price: F64, age: F64 | float, units: F64 | float) -> "Population":
+        """Return it with what new items borrow of those that they take after.
+
+        Parameters
+        ----------
+        codes
+            (m,) the new items.
+        words, price
+            Of all items, as `kinship.kin_of` asks for them.
+        age
+            (m,) days since each was first seen.
+        units
+            (m,) what was sold of each, faded as `popularity` fades it.
+        """
+        if not codes.size:
+            return self
+        lends = self.buyers >= LEAST_BUYERS
+        lends[codes] = lends[self.new] = False
+        kin = kin_of(words, price, lends, codes)
+        sold = np.log1p(self.popularity)
+        usual = float(sold[lends].mean()) if lends.any() else 0.0
+        # As logarithms, so that one best seller among the kin does not speak for all of it.
+        theirs = np.expm1(np.where(kin.shares.sum(axis=1) > 0.0, kin.mean(sold), usual))
+        expected, factors = self.expected.copy(), self.factors.copy()
+        expected[codes] = (units + EXPECTED_STRENGTH_DAYS * theirs) / (exposure(age) + EXPECTED_STRENGTH_DAYS)
+        unsure = KIN_STRENGTH / (self.buyers[codes] + KIN_STRENGTH)
+        factors[codes] += (unsure[:, None] * kin.mean(self.factors)).astype(np.float32)
+        return replace(self, expected=expected, factors=factors)
+
 
 _FILLING = {
     "popularity": 0.0,
+    "expected": 0.0,
     "latest": 0.0,
     "trend": 1.0,
     "buyers": 0.0,
@@ -209,7 +252,9 @@ def population_of(
     n_categories = len(shelf.category_names)
     customers, customer = np.unique(ticks["customer"], return_inverse=True)
     bought, pair, pair_days = _purchases(lines, customer[is_line], n)
-    popularity, trend = _sales(lines, as_of, n)
+    # A log shorter than a window is compared with what it could have held.
+    known_days = max((as_of - int(lines["at"].min())) / DAY, 1.0) if lines.size else 1.0
+    popularity, trend = sales(lines, as_of, n, known_days)
     last_sold_at = np.zeros(n, dtype=np.int64)
     np.maximum.at(last_sold_at, lines["item"], lines["at"])
     rarity, tastes = _tastes(ticks, customer, customers.size, n, as_of, factors)
@@ -219,18 +264,20 @@ def population_of(
     gap_mean, gap_sd, category_gap_mean, category_gap_sd = _rhythm(bought, category, n_categories)
     listed = np.asarray(shelf.known) | (last_sold_at > 0)
     top, starts, by_category = _tops(popularity, category, listed, n_categories)
-    returned = _counted(ticks["item"][ticks["kind"] == Kind.RETURNED], n)
-    hours, weekdays = _clock(lines["at"], customer[is_line])
-    return Population(
+    returned = counted(ticks["item"][ticks["kind"] == Kind.RETURNED], n)
+    hours, weekdays = clock(lines["at"], customer[is_line])
+    new, seen = _new(ticks, shelf, as_of)
+    population = Population(
         as_of=as_of,
         popularity=popularity,
-        latest=_latest(lines, customer[is_line], as_of, n),
+        expected=popularity,
+        latest=latest(lines, customer[is_line], as_of, n),
         trend=trend,
-        buyers=_counted(pair % max(n, 1), n).astype(np.int32),
+        buyers=counted(pair % max(n, 1), n).astype(np.int32),
         repeat_share=repeat,
         gap_mean=gap_mean,
         gap_sd=gap_sd,
-        return_rate=_return_rate(returned, _counted(lines["item"], n)),
+        return_rate=_return_rate(returned, counted(lines["item"], n)),
         last_sold_at=last_sold_at,
         rarity=rarity,
         factors=tastes,
@@ -238,17 +285,22 @@ def population_of(
         lift=lift,
         alike=alike,
         likeness=likeness,
-        category_popularity=_counted(category, n_categories, popularity),
+        category_popularity=counted(category, n_categories, popularity),
         category_repeat_share=category_repeat,
         category_gap_mean=category_gap_mean,
         category_gap_sd=category_gap_sd,
         top=top,
         category_starts=starts,
         category_items=by_category,
-        new=_new(ticks, shelf, as_of),
+        new=new,
         hour_rate=hours,
         weekday_rate=weekdays,
     )
+    if not new.size:
+        return population
+    new, seen = new[:FRESHEST], seen[:FRESHEST]
+    words, age = postings_of(texts_of(shelf)), (as_of - seen) / DAY
+    return population.with_kin(new, words, shelf.price, age, popularity[new] * exposure(known_days))
 
 
 def _purchases(lines: NDArray[np.void], customer: I64, n: int) -> tuple[Purchases, I64, I64]:
@@ -266,38 +318,10 @@ def _purchases(lines: NDArray[np.void], customer: I64, n: int) -> tuple[Purchase
     )
 
 
-def _counted(codes: I64, n: int, weights: F64 | NDArray[np.bool_] | None = None) -> F64:
-    return np.bincount(codes, weights=weights, minlength=n).astype(np.float64)
-
-
-def _sales(lines: NDArray[np.void], as_of: int, n: int) -> tuple[F64, F64]:
-    """Return popularity and trend."""
-    item, age = lines["item"], (as_of - lines["at"]) / DAY
-    units = np.log2(1.0 + np.maximum(np.nan_to_num(lines["quantity"].astype(np.float64), nan=1.0), 0.0))
-    # A log shorter than the window is compared with what it could have held.
-    known_days = max(float(age.max()), 1.0) if age.size else 1.0
-    exposure = HALF_LIFE_DAYS / np.log(2.0) * -np.expm1(-np.log(2.0) * known_days / HALF_LIFE_DAYS)
-    week, month = min(known_days, 7.0), min(known_days, 30.0)
-    in_week = _counted(item, n, units * (age <= week))
-    in_month = _counted(item, n, units * (age <= month))
-    popularity = _counted(item, n, units * np.exp2(-age / HALF_LIFE_DAYS)) / exposure
-    return popularity, (in_week + TREND_STRENGTH) / (in_month * week / month + TREND_STRENGTH)
-
-
-def _latest(lines: NDArray[np.void], customer: I64, as_of: int, n: int) -> F64:
-    """Return (n,) share of the customers' latest orders that held each item, a later one counting more."""
-    last = np.zeros(int(customer.max()) + 1 if customer.size else 0, dtype=np.int64)
-    np.maximum.at(last, customer, lines["at"])
-    weight = np.where(last > 0, np.exp2(-(as_of - last) / (DAY * HALF_LIFE_DAYS)), 0.0)
-    in_latest = lines["at"] == last[customer]
-    held = np.unique(customer[in_latest] * max(n, 1) + lines["item"][in_latest])
-    return _counted(held % max(n, 1), n, weight[held // max(n, 1)]) / max(float(weight.sum()), 1e-9)
-
-
 def _repeats(item: I64, again: NDArray[np.bool_], category: I64, n_categories: int) -> tuple[F64, F64]:
-    buyers, repeaters = _counted(item, category.size), _counted(item, category.size, again)
+    buyers, repeaters = counted(item, category.size), counted(item, category.size, again)
     overall = float(_shrunk(repeaters.sum(), buyers.sum(), REPEAT_PRIOR, REPEAT_STRENGTH))
-    in_category = _counted(category, n_categories, repeaters), _counted(category, n_categories, buyers)
+    in_category = counted(category, n_categories, repeaters), counted(category, n_categories, buyers)
     of_category = _shrunk(*in_category, overall, REPEAT_STRENGTH)
     return _shrunk(repeaters, buyers, of_category[category], REPEAT_STRENGTH), of_category
 
@@ -306,13 +330,13 @@ def _rhythm(bought: Purchases, category: I64, n_categories: int) -> tuple[F64, F
     """Return mean and spread by item and by category of the gaps: first and second moments, each shrunk by level."""
     same = (np.diff(bought.customer) == 0) & (np.diff(bought.item) == 0)
     gap, item = np.diff(bought.day)[same].astype(np.float64), bought.item[1:][same]
-    gaps = _counted(item, category.size)
-    in_category = _counted(category, n_categories, gaps)
+    gaps = counted(item, category.size)
+    in_category = counted(category, n_categories, gaps)
     moments: list[tuple[F64, F64]] = []
     for power in (1, 2):
-        total = _counted(item, category.size, gap**power)
+        total = counted(item, category.size, gap**power)
         overall = float(total.sum() / gaps.sum()) if gap.size else float("nan")
-        pooled = _counted(category, n_categories, total)
+        pooled = counted(category, n_categories, total)
         of_category = _shrunk(pooled, in_category, overall, GAP_STRENGTH)
         moments.append((_shrunk(total, gaps, of_category[category], GAP_STRENGTH), of_category))
     (mean, category_mean), (square, category_square) = moments
@@ -340,7 +364,7 @@ def _tastes(
     worth = np.where(kind[chosen] == Kind.VIEW, VIEW_WEIGHT, 1.0)
     weight = worth * np.exp2(-(as_of - ticks["at"][chosen]) / (DAY * TASTE_HALF_LIFE_DAYS))
     pair, index = np.unique(customer[chosen] * n + ticks["item"][chosen], return_inverse=True)
-    total = _counted(index, pair.size, weight)
+    total = counted(index, pair.size, weight)
     found, rarity = factors_of(pair // max(n, 1), pair % max(n, 1), total, (customers, n), factors)
     return rarity, found
 
@@ -352,22 +376,13 @@ def _tops(popularity: F64, category: I64, listed: NDArray[np.bool_], n_categorie
     return top, np.searchsorted(category[by_category], np.arange(n_categories + 1)), by_category
 
 
-def _new(ticks: NDArray[np.void], shelf: Shelf, as_of: int) -> I32:
-    """Return items whose first sign of life is recent; in a young log only what came after its first day."""
+def _new(ticks: NDArray[np.void], shelf: Shelf, as_of: int) -> tuple[I32, I64]:
+    """Return items whose first sign of life is recent, and when; in a young log only what came after its first day."""
     never = np.iinfo(np.int64).max
     seen = np.full(len(shelf), never)
     np.minimum.at(seen, ticks["item"], ticks["at"])
     seen = np.where(shelf.known, np.minimum(seen, shelf.born_at), never)
     begun = int(ticks["at"].min()) + DAY if ticks.size else 0
     codes = np.flatnonzero((seen < as_of) & (seen >= max(as_of - FRESH_DAYS * DAY, begun)))
-    return codes[np.argsort(-seen[codes], kind="stable")].astype(np.int32)
-
-
-def _clock(at: I64, customer: I64) -> tuple[F64, F64]:
-    """Return when orders come; the lines of a customer in an hour are one."""
-    span = int(customer.max()) + 1 if customer.size else 1
-    orders = np.unique(at // HOUR * span + customer) // span
-    hours = np.bincount(orders % 24, minlength=24) + ORDER_STRENGTH / 24
-    # 1970 began on a Thursday.
-    weekdays = np.bincount((orders // 24 + 3) % 7, minlength=7) + ORDER_STRENGTH / 7
-    return hours / hours.sum(), weekdays / weekdays.sum()
+    codes = codes[np.argsort(-seen[codes], kind="stable")]
+    return codes.astype(np.int32), seen[codes]

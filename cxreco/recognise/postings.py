@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .catalogue import Shelf
+
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -33,6 +35,11 @@ class Texts(NamedTuple):
     category: NDArray[np.integer]
     names: Sequence[str]
     known: Bool
+
+
+def texts_of(shelf: Shelf) -> Texts:
+    """Return what is read of a shelf."""
+    return Texts(shelf.titles, shelf.brands, np.asarray(shelf.category), shelf.category_names, shelf.known)
 
 
 class Postings(NamedTuple):

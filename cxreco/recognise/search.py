@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .catalogue import Shelf
-from .postings import SIDE_WEIGHT, WORD, Texts, changed_since, patched, plain_of, postings_of, singular
+from .postings import SIDE_WEIGHT, WORD, changed_since, patched, plain_of, postings_of, singular, texts_of
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -45,6 +45,8 @@ class SearchIndex:
 
     Attributes
     ----------
+    words
+        The words of all items.
     tie
         (n_items,) what is taken off a score to break ties.
     """
@@ -57,20 +59,20 @@ class SearchIndex:
         previous: "SearchIndex | None" = None,
     ) -> None:
         n = len(shelf)
-        self._texts = Texts(shelf.titles, shelf.brands, np.asarray(shelf.category), shelf.category_names, shelf.known)
+        self._texts = texts_of(shelf)
         changed = None if previous is None else changed_since(previous._texts, self._texts)
         if previous is None or changed is None:
             self._ids = {item_id: code for code, item_id in enumerate(item_ids[:n])}
             self._plain_ids = {plain_of(item_id): code for code, item_id in reversed(list(enumerate(item_ids[:n])))}
-            self._postings = postings_of(self._texts)
+            self.words = postings_of(self._texts)
         else:
             # Whoever asks the earlier index for a later item gets a code that its own shelf does not have.
             late = {item_id: code for code, item_id in enumerate(item_ids[len(previous) : n], len(previous))}
             self._ids = previous._ids | late if late else previous._ids
             plain = {plain_of(item_id): code for item_id, code in reversed(late.items())}
             self._plain_ids = plain | previous._plain_ids if late else previous._plain_ids
-            self._postings = patched(previous._postings, self._texts, changed)
-        starts, codes, weights = self._postings.starts, self._postings.codes, self._postings.weights
+            self.words = patched(previous.words, self._texts, changed)
+        starts, codes, weights = self.words.starts, self.words.codes, self.words.weights
         self._idf = np.log1p(n / np.maximum(np.diff(starts), 1.0))
         titles = weights == 1.0
         worth = np.repeat(self._idf, np.diff(starts))[titles]
@@ -137,7 +139,7 @@ class SearchIndex:
             token = singular(word)
             asked[token] = asked.get(token, False) or (place == len(words) - 1 and len(word) >= LEAST_PREFIX)
         for token, open_ended in asked.items():
-            number = self._postings.number(token)
+            number = self.words.number(token)
             worth = float(self._idf[number]) if number >= 0 else float(np.log1p(n))
             total += worth
             matched += worth * self._hits(token, number, open_ended)
@@ -152,7 +154,7 @@ class SearchIndex:
     def _hits(self, token: str, number: int, open_ended: bool) -> F64:
         """Return (n_items,) how well one token is met: 1 in the title, less elsewhere or as a prefix."""
         hits = np.zeros(len(self))
-        vocabulary, starts, codes, weights = self._postings
+        vocabulary, starts, codes, weights = self.words
         if open_ended:
             first = bisect_left(vocabulary, token)
             last = bisect_left(vocabulary, token + "\U0010ffff")

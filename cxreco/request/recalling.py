@@ -8,6 +8,20 @@ from numpy.typing import NDArray
 from cxreco.compiled import compiled, compiled_inner
 from cxreco.recognise.market import Columns
 from cxreco.request.scored_lists import joined, looked_up, put_best
+from cxreco.request.tastes import (
+    BOUGHT_30,
+    BOUGHT_180,
+    GAP,
+    ORDERS,
+    SINCE,
+    VIEWED_7,
+    VIEWED_SINCE,
+    collaborative,
+    likeness,
+    nearness,
+    novel,
+    taste_of,
+)
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -23,8 +37,6 @@ EARLY, LATE = 0.5, 0.9
 GAP_STRENGTH = 2.0
 LEAST_VIEWED = 0.05
 PERSONAL, DUE, VIEWED, CATEGORY, COPURCHASE, CF, POPULAR, NEW, QUERY, ALIKE = range(10)
-# Columns of what `owned` gathers of an item of the state.
-ORDERS, GAP, BOUGHT_30, BOUGHT_180, VIEWED_7, SINCE, VIEWED_SINCE = range(7)
 
 
 @compiled
@@ -175,86 +187,6 @@ def goes_together(wanted: I32, m: Columns) -> tuple[I32, F64]:
 
 
 @compiled
-def taste_of(codes: I32, own: F64, m: Columns) -> F32:
-    """Return the (d,) mean factors of what they bought and viewed, of length 1; (0,) where nothing is known."""
-    d = m.factors.shape[1]
-    vector = np.zeros(d)
-    for i in range(codes.size):
-        weight = math.log1p(own[i, BOUGHT_180]) + 0.2 * min(own[i, VIEWED_7], 2.0)
-        weight *= m.rarity[codes[i]]
-        for j in range(d):
-            vector[j] += weight * m.factors[codes[i], j]
-    length = 0.0
-    for j in range(d):
-        length += vector[j] * vector[j]
-    if not length > 0.0:
-        return np.empty(0, np.float32)
-    return (vector / math.sqrt(length)).astype(np.float32)
-
-
-@compiled_inner
-def likeness(taste: F32, factors: F32) -> float:
-    """Return the product of a taste with an item's factors; summed as `nearness` sums it."""
-    total = np.float32(0.0)
-    for j in range(taste.size):
-        total += taste[j] * factors[j]
-    return float(total)
-
-
-@compiled
-def nearness(taste: F32, tastes: F32) -> F32:
-    """Return (m,) the product of a taste with the factors of every item compared; (0,) without a taste."""
-    near = np.zeros(tastes.shape[1] if taste.size else 0, np.float32)
-    _add_products(taste, tastes, near)
-    return near
-
-
-@compiled_inner
-def _add_products(taste: F32, tastes: F32, out: F32) -> None:
-    """Add factor by factor, in their order; four a pass, so that the sums are read and written a quarter as often."""
-    whole = taste.size // 4 * 4
-    for j in range(0, whole, 4):
-        a, b, c, d = taste[j], taste[j + 1], taste[j + 2], taste[j + 3]
-        for i in range(out.size):
-            total = out[i] + a * tastes[j, i]
-            total += b * tastes[j + 1, i]
-            total += c * tastes[j + 2, i]
-            out[i] = total + d * tastes[j + 3, i]
-    for j in range(whole, taste.size):
-        for i in range(out.size):
-            out[i] += taste[j] * tastes[j, i]
-
-
-@compiled
-def collaborative(codes: I32, own: F64, near: F32, m: Columns, k: int, into: tuple[I32, F64]) -> int:
-    """Gather what customers with the same taste buy and this one has not: the k nearest factors, sorted."""
-    if near.size == 0 or k <= 0:
-        return 0
-    bought = np.zeros(m.available.size, np.bool_)
-    for i in range(codes.size):
-        bought[codes[i]] = own[i, ORDERS] > 0.0
-    n = 0
-    least = np.float32(0.0)
-    for i in range(near.size):
-        score = near[i]
-        if not score > least:
-            continue
-        code = m.compared[i]
-        if bought[code] or not m.available[code]:
-            continue
-        # Codes ascend, so among equals the earlier stays ahead.
-        at = n if n < k else k - 1
-        while at > 0 and into[1][at - 1] < score:
-            into[0][at], into[1][at] = into[0][at - 1], into[1][at - 1]
-            at -= 1
-        into[0][at], into[1][at] = code, score
-        n = min(n + 1, k)
-        if n == k:
-            least = np.float32(into[1][k - 1])
-    return n
-
-
-@compiled
 def alike(codes: I32, own: F64, m: Columns, k: int, into: tuple[I32, F64]) -> tuple[F64, int]:
     """Return (n_items,) how alike every item is to what they bought, lately more; gather the k best not bought, sorted.
 
@@ -341,7 +273,7 @@ def recall(
     """
     codes, own = owned(slots, at_s, m.available.size)
     room = max(codes.size, LIKED_CATEGORIES * sizes[CATEGORY], m.neighbours.shape[1] * max(there.size, RECENT_ANCHORS))
-    room = max(room, max(sizes[CF], sizes[QUERY], sizes[ALIKE]) + 1)
+    room = max(room, max(sizes[CF], sizes[QUERY], sizes[ALIKE], sizes[NEW]) + 1)
     into = (np.empty(room, np.int32), np.empty(room))
     named = np.empty(there.size + sizes.sum(), np.int32)
     score = np.zeros(named.size)
@@ -372,9 +304,10 @@ def recall(
         score[at] = m.popularity[m.top[rank]] / max(m.popularity[m.top[0]], 1e-12)
         at += 1
     ends[7] = at
-    for rank in range(min(sizes[NEW], m.new.size)):
-        named[at] = m.new[rank]
-        score[at] = 1.0 - rank / max(sizes[NEW], 1)
+    n = novel(taste, near, m, sizes[NEW], into)
+    for rank in range(n):
+        named[at] = into[0][rank]
+        score[at] = 1.0 - rank / sizes[NEW]
         at += 1
     ends[8] = at
     n = searched(codes, own, asked, tie, m, sizes[QUERY], into)

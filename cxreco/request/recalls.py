@@ -7,7 +7,7 @@
     copurchase   what goes with the cart and the item looked at, else with what they bought last
     cf           what customers with the same taste buy and this one has not
     popular      what everybody buys; 1 for the best seller
-    new          what is new on the shelf, the latest first; 1 for the latest, falling with the place
+    new          what of the new on the shelf promises most for their taste; 1 for the first, falling with the place
     query        what the query means; what they bought before is kept even if it is not to be had
     alike        what the buyers of what they bought also buy and this one has not
 
@@ -40,7 +40,7 @@ RECALLS: tuple[str, ...] = (
 # How many items each may name.
 SIZES: Mapping[str, int] = MappingProxyType(
     {
-        "personal": 80, "due": 40, "viewed": 20, "category": 30, "copurchase": 40, "cf": 40, "popular": 20, "new": 12,
+        "personal": 80, "due": 40, "viewed": 20, "category": 30, "copurchase": 40, "cf": 40, "popular": 20, "new": 30,
         "query": 20, "alike": 40,
     }
 )  # fmt: skip

@@ -60,6 +60,24 @@ def test_a_new_item_is_recalled_from_its_first_minute(corner):
     assert recalled(corner)["novelty"]["new"] == 1.0
 
 
+def test_of_the_new_items_those_come_first_that_suit_the_customer(shop):
+    for kind in ("coffee", "thread"):
+        for i in range(4):
+            shop.put(f"{kind}{i}", kind, title=f"{kind} sort {i}")
+    for customer in range(20):
+        for day in (10.0, 40.0, 70.0):
+            kind = "coffee" if customer % 2 else "thread"
+            shop.order(customer, day + customer / 10, *(f"{kind}{i}" for i in range(4) if (customer + i) % 3))
+    for number in range(SIZES["new"]):
+        shop.put(f"new-coffee{number}", "coffee", at=80 * DAY, title="coffee sort late")
+        shop.put(f"new-thread{number}", "thread", at=81 * DAY, title="thread sort late")
+    for customer, kind in ((1, "coffee"), (2, "thread")):
+        new = {item for item, names in recalled(shop, customer=customer).items() if "new" in names}
+        assert len(new) == SIZES["new"] and all(item.startswith(f"new-{kind}") for item in new)
+    # Nobody's taste: what such items sell, and then the latest.
+    assert any("new" in names for names in recalled(shop, customer=12345).values())
+
+
 def test_only_what_can_be_bought_but_what_is_asked_for_again(corner):
     for item in ("tea", "salt", "spoon"):
         corner.put(item, "food", at=80 * DAY, available=False)

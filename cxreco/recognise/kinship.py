@@ -1,0 +1,110 @@
+"""Whom a new item takes after: items that sell, with its words, of its kind and at about its price.
+
+Until an item has buyers of its own, its content is all that is known. Its collaborative factors are those of its kin,
+as nearest neighbours map attributes to factors in Gantner et al. (ICDM 2010), and it is expected to sell as they do.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreco.compiled import compiled
+
+from .affinity import keep_best
+from .postings import Postings
+
+Bool = NDArray[np.bool_]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+
+KIN = 20
+# Buyers from which an item is sure enough of itself to be taken after.
+LEAST_BUYERS = 3
+
+
+class Kin(NamedTuple):
+    """The kin of some items.
+
+    Attributes
+    ----------
+    codes
+        (m, k) items, the nearest first, -1 where there are no more.
+    shares
+        (m, k) how much of each is taken after, 0 where padded; they sum to 1 where there is any.
+    """
+
+    codes: I32
+    shares: F32
+
+    def mean(self, values: NDArray[np.floating]) -> F64:
+        """Return (m, …) the mean of (n, …) values over the kin; 0 where there is none."""
+        return np.asarray(np.einsum("mk,mk...->m...", self.shares.astype(np.float64), values[self.codes]))
+
+
+def kin_of(words: Postings, price: F64, lends: Bool, codes: I32, k: int = KIN) -> Kin:
+    """Return the kin of items: those whose words are most alike by the cosine of rare words, at about the same price.
+
+    The share of an item is its squared cosine times the root of the ratio of the prices, the lower over the higher; a
+    price that is not known counts as half. Ties go to the smaller code.
+
+    Parameters
+    ----------
+    words
+        The words of titles, brands and categories, of all items.
+    price
+        (n_items,) NaN where not known.
+    lends
+        (n_items,) whether an item may be taken after.
+    codes
+        (m,) items whose kin is sought.
+    """
+    n, tokens = lends.size, words.starts.size - 1
+    token = np.repeat(np.arange(tokens), np.diff(words.starts))
+    lent = lends[words.codes]
+    counted = np.bincount(token[lent], minlength=tokens)
+    weight = words.weights * np.log1p(lends.sum() / np.maximum(counted, 1.0))[token]
+    length = np.sqrt(np.bincount(words.codes, weights=weight**2, minlength=n))
+    place = np.full(n, -1)
+    place[codes] = np.arange(codes.size)
+    own = np.flatnonzero(place[words.codes] >= 0)
+    own = own[np.argsort(place[words.codes[own]], kind="stable")]
+    starts = np.searchsorted(place[words.codes[own]], np.arange(codes.size + 1))
+    found, shares = _nearest(
+        (starts, token[own], weight[own]),
+        (np.concatenate([np.zeros(1, np.int64), np.cumsum(counted)]), words.codes[lent], weight[lent]),
+        length, np.log(np.where(price > 0.0, price, np.nan)), codes.astype(np.int64), k,
+    )  # fmt: skip
+    return Kin(found, shares)
+
+
+@compiled
+def _nearest(
+    own: tuple[I64, I64, F64], words: tuple[I64, I32, F64], length: F64, log_price: F64, codes: I64, k: int
+) -> tuple[I32, F32]:
+    found = np.full((codes.size, k), -1, np.int32)
+    shares = np.zeros((codes.size, k), np.float32)
+    total = np.zeros(length.size)
+    touched = np.empty(length.size, np.int64)
+    for row in range(codes.size):
+        reached = 0
+        for p in range(own[0][row], own[0][row + 1]):
+            for q in range(words[0][own[1][p]], words[0][own[1][p] + 1]):
+                code = words[1][q]
+                if code != codes[row]:
+                    if total[code] == 0.0:
+                        touched[reached] = code
+                        reached += 1
+                    total[code] += own[2][p] * words[2][q]
+        for i in range(reached):
+            code = touched[i]
+            apart = abs(log_price[code] - log_price[codes[row]])
+            near = np.exp(-0.5 * apart) if apart == apart else np.sqrt(0.5)
+            keep_best(found[row], shares[row], code, (total[code] / length[code]) ** 2 * near)
+            total[code] = 0.0
+        whole = shares[row].sum()
+        if whole > 0.0:
+            shares[row] /= whole
+    return found, shares
