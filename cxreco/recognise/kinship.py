@@ -61,29 +61,64 @@ def kin_of(words: Postings, price: F64, lends: Bool, codes: I32, k: int = KIN) -
     codes
         (m,) items whose kin is sought.
     """
-    n, tokens = lends.size, words.starts.size - 1
-    token = np.repeat(np.arange(tokens), np.diff(words.starts))
-    lent = lends[words.codes]
-    counted = np.bincount(token[lent], minlength=tokens)
-    weight = words.weights * np.log1p(lends.sum() / np.maximum(counted, 1.0))[token]
-    length = np.sqrt(np.bincount(words.codes, weights=weight**2, minlength=n))
+    n = lends.size
     place = np.full(n, -1)
     place[codes] = np.arange(codes.size)
-    own = np.flatnonzero(place[words.codes] >= 0)
-    own = own[np.argsort(place[words.codes[own]], kind="stable")]
-    starts = np.searchsorted(place[words.codes[own]], np.arange(codes.size + 1))
+    rarity, length = _weighed(words.starts, words.codes, words.weights, lends)
+    row, token, weight = _words_of(words.starts, words.codes, words.weights, place)
+    order = np.argsort(row, kind="stable")
+    starts = np.searchsorted(row[order], np.arange(codes.size + 1))
     found, shares = _nearest(
-        (starts, token[own], weight[own]),
-        (np.concatenate([np.zeros(1, np.int64), np.cumsum(counted)]), words.codes[lent], weight[lent]),
-        length, np.log(np.where(price > 0.0, price, np.nan)), codes.astype(np.int64), k,
+        (starts, token[order], weight[order]), (words.starts, words.codes, words.weights), (rarity, length),
+        np.log(np.where(price > 0.0, price, np.nan)), codes.astype(np.int64), k,
     )  # fmt: skip
     return Kin(found, shares)
 
 
 @compiled
+def _weighed(starts: I64, codes: I32, weights: F64, lends: Bool) -> tuple[F64, F64]:
+    """Return how rare each word is among what lends, 0 where it has none; and the length of each item that lends."""
+    rarity, length = np.zeros(starts.size - 1), np.zeros(lends.size)
+    lenders = lends.sum()
+    for token in range(rarity.size):
+        count = 0
+        for q in range(starts[token], starts[token + 1]):
+            count += lends[codes[q]]
+        if count == 0:
+            continue
+        rarity[token] = np.log1p(lenders / count)
+        for q in range(starts[token], starts[token + 1]):
+            if lends[codes[q]]:
+                length[codes[q]] += (weights[q] * rarity[token]) ** 2
+    return rarity, np.sqrt(length)
+
+
+@compiled
+def _words_of(starts: I64, codes: I32, weights: F64, place: I64) -> tuple[I64, I64, F64]:
+    """Return the words of the items that have a place: whose, which, and what each counts."""
+    n = 0
+    for code in codes:
+        n += place[code] >= 0
+    row, word, weight = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
+    n = 0
+    for token in range(starts.size - 1):
+        for q in range(starts[token], starts[token + 1]):
+            if place[codes[q]] >= 0:
+                row[n], word[n], weight[n] = place[codes[q]], token, weights[q]
+                n += 1
+    return row, word, weight
+
+
+@compiled
 def _nearest(
-    own: tuple[I64, I64, F64], words: tuple[I64, I32, F64], length: F64, log_price: F64, codes: I64, k: int
+    own: tuple[I64, I64, F64],
+    words: tuple[I64, I32, F64],
+    weighed: tuple[F64, F64],
+    log_price: F64,
+    codes: I64,
+    k: int,
 ) -> tuple[I32, F32]:
+    rarity, length = weighed
     found = np.full((codes.size, k), -1, np.int32)
     shares = np.zeros((codes.size, k), np.float32)
     total = np.zeros(length.size)
@@ -91,13 +126,18 @@ def _nearest(
     for row in range(codes.size):
         reached = 0
         for p in range(own[0][row], own[0][row + 1]):
-            for q in range(words[0][own[1][p]], words[0][own[1][p] + 1]):
+            token = own[1][p]
+            # A word that nothing has that lends is not worth reading.
+            if rarity[token] == 0.0:
+                continue
+            weight = own[2][p] * rarity[token] * rarity[token]
+            for q in range(words[0][token], words[0][token + 1]):
                 code = words[1][q]
-                if code != codes[row]:
+                if length[code] > 0.0 and code != codes[row]:
                     if total[code] == 0.0:
                         touched[reached] = code
                         reached += 1
-                    total[code] += own[2][p] * words[2][q]
+                    total[code] += weight * words[2][q]
         for i in range(reached):
             code = touched[i]
             apart = abs(log_price[code] - log_price[codes[row]])
