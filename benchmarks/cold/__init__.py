@@ -1,0 +1,1 @@
+"""Parts of `cold_start`: what is held out, the peers, and the measures."""
