@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled, compiled_inner
 from cxreco.recognise.market import Columns
-from cxreco.request.scored_lists import joined, looked_up, put_best
+from cxreco.request.scored_lists import insert_best, joined, looked_up, put_best
 from cxreco.request.tastes import (
     BOUGHT_30,
     BOUGHT_180,
@@ -209,13 +209,8 @@ def alike(codes: I32, own: F64, m: Columns, k: int, into: tuple[I32, F64]) -> tu
         score = total[code]
         if k <= 0 or not score > least or bought[code] or not m.available[code]:
             continue
-        # Codes ascend, so among equals the earlier stays ahead.
-        at = n if n < k else k - 1
-        while at > 0 and into[1][at - 1] < score:
-            into[0][at], into[1][at] = into[0][at - 1], into[1][at - 1]
-            at -= 1
-        into[0][at], into[1][at] = code, score
-        n = min(n + 1, k)
+        # Codes ascend, so the smaller stays ahead among equals.
+        n = insert_best(into, n, k, code, score)
         if n == k:
             least = into[1][k - 1]
     return total, n
@@ -230,12 +225,7 @@ def searched(codes: I32, own: F64, asked: tuple[I32, F64], tie: F64, m: Columns,
         key = match[i] - tie[found[i]]
         if n == k and (k == 0 or key <= into[1][n - 1]):
             continue
-        at = n if n < k else k - 1
-        while at > 0 and into[1][at - 1] < key:
-            into[0][at], into[1][at] = into[0][at - 1], into[1][at - 1]
-            at -= 1
-        into[0][at], into[1][at] = found[i], key
-        n = min(n + 1, k)
+        n = insert_best(into, n, k, found[i], key)
     kept = 0
     for i in range(n):
         code = into[0][i]

@@ -24,6 +24,22 @@ def sort_best(codes: I32, scores: F64, n: int) -> None:
 
 
 @compiled_inner
+def insert_best(into: tuple[I32, F64], n: int, k: int, code: int, score: float) -> int:
+    """Put an item into a list of the best k, of which n are there, sorted; return how many are there now.
+
+    Among equals the earlier stays ahead. A list that is full loses its last: whether that is worse is the caller's to
+    know.
+    """
+    codes, scores = into
+    at = n if n < k else k - 1
+    while at > 0 and scores[at - 1] < score:
+        codes[at], scores[at] = codes[at - 1], scores[at - 1]
+        at -= 1
+    codes[at], scores[at] = code, score
+    return min(n + 1, k)
+
+
+@compiled_inner
 def put_best(codes: I32, scores: F64, n: int, k: int, named: I32, score: F64, at: int) -> int:
     """Sort the first n, append up to k of them to the list that ends at `at`, and return where it ends now."""
     sort_best(codes, scores, n)

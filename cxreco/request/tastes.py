@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled, compiled_inner
 from cxreco.recognise.market import Columns
+from cxreco.request.scored_lists import insert_best
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -86,13 +87,8 @@ def collaborative(codes: I32, own: F64, near: F32, m: Columns, k: int, into: tup
         code = m.compared[i]
         if bought[code] or not m.available[code]:
             continue
-        # Codes ascend, so among equals the earlier stays ahead.
-        at = n if n < k else k - 1
-        while at > 0 and into[1][at - 1] < score:
-            into[0][at], into[1][at] = into[0][at - 1], into[1][at - 1]
-            at -= 1
-        into[0][at], into[1][at] = code, score
-        n = min(n + 1, k)
+        # Codes ascend, so the smaller stays ahead among equals.
+        n = insert_best(into, n, k, code, score)
         if n == k:
             least = np.float32(into[1][k - 1])
     return n
@@ -109,10 +105,5 @@ def novel(taste: F32, near: F32, m: Columns, k: int, into: tuple[I32, F64]) -> i
         score = (max(like, 0.0) + ANYBODY) * m.promise[code]
         if n == k and (k == 0 or not score > into[1][n - 1]):
             continue
-        at = n if n < k else k - 1
-        while at > 0 and into[1][at - 1] < score:
-            into[0][at], into[1][at] = into[0][at - 1], into[1][at - 1]
-            at -= 1
-        into[0][at], into[1][at] = code, score
-        n = min(n + 1, k)
+        n = insert_best(into, n, k, code, score)
     return n
