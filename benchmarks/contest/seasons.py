@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contest.apprentices import champion_of
 from contest.peers import Desk
 from contest.plugs import Asked, Masked, Seated, Usual, greedy, plain
 from contest.ripening import Ripening
@@ -19,7 +20,7 @@ from contest.shops import Plot, founded, sources
 from contest.ways import Way
 from cxreco.edge.champion import CHAMPION
 from cxreco.edge.settings import Settings
-from cxreco.errors import CxRecoError, NotFound
+from cxreco.errors import CxRecoError
 from cxreco.journey import DAY, MODES, Arm
 from cxreco.pipelines.retrain import turned
 from cxreco.pipelines.season import Season, Watching, branch, counted, under, weekly
@@ -141,10 +142,7 @@ def lived(plan: Plan, say: Say) -> dict[str, Any]:
 
 def _season(plan: Plan, world: World, own: Settings) -> Contested:
     with opened(own, clock=lambda: world.now) as workspace:
-        champion = workspace.live()
-        if champion is None:
-            raise NotFound("the shop has no champion: its history taught nothing")
-        playbook = workspace.registry.playbook(champion.version)
+        playbook = champion_of(workspace)
         worth = Worth.from_spec(workspace.specs["reward"])
     season = Contested(plan.way, world, own, worth, plan.plot.seed)
     season.adopt(playbook, oracle=plan.way.knows)

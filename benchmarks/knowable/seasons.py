@@ -1,19 +1,18 @@
 """Seasons under the apprentice, with everything noted: what was seen, what was hidden, what was true."""
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from contest.shops import Plot, founded
+from contest.apprentices import under_apprentice
+from contest.shops import Plot
 from numpy.typing import NDArray
 
+from cxreco.edge.settings import Settings
 from cxreco.errors import NotFound
-from cxreco.journey import Arm
-from cxreco.pipelines.season import Season, branch, under
-from cxreco.pipelines.workspace import opened
+from cxreco.pipelines.season import Season
 from cxreco.request.candidates import Candidates
 from cxreco.world import World
 from cxreco.world.oracle import informed
@@ -69,7 +68,9 @@ class _Pad:
 class Watched(Season):
     """A season under the apprentice that notes every moment before it is decided on."""
 
-    pad: _Pad
+    def __init__(self, name: str, world: World, settings: Settings) -> None:
+        super().__init__(name, world, settings)
+        self.pad = _Pad()
 
     def _decided(self, moment: Mapping[str, Any]) -> dict[str, Any]:
         self.pad.informed_best.append(max(self.world.truth(moment, row) for row in informed(self.world, moment)))
@@ -92,21 +93,4 @@ class Watched(Season):
 
 def noted(plot: Plot, home: Path, say: Callable[[str], None]) -> Noted:
     """Found a shop, live its weeks under the apprentice, and return what was noted."""
-    say(f"{plot.name}: history and apprentice")
-    shop = founded(plot, home / plot.name)
-    world: World = shop.world()
-    place = branch(shop.base, shop.home / "watched")
-    own = under(shop.settings(place), place, Arm.CHAMPION)
-    with opened(own, clock=lambda: world.now) as workspace:
-        champion = workspace.live()
-        if champion is None:
-            raise NotFound("the shop has no champion: its history taught nothing")
-        playbook = workspace.registry.playbook(champion.version)
-    season = Watched("watched", world, own)
-    season.pad = _Pad()
-    with closing(season):
-        season.adopt(playbook)
-        for day, _ in enumerate(season.days(7 * plot.weeks)):
-            if day % 7 == 0:
-                say(f"{plot.name}: week {day // 7 + 1} of {plot.weeks}")
-    return season.pad.closed()
+    return under_apprentice(plot, home, Watched, say).pad.closed()

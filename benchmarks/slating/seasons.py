@@ -1,21 +1,20 @@
 """Seasons under the apprentice: at each moment every way's slate is judged by the world's truth, none is shown."""
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contest.shops import Plot, founded
+from contest.apprentices import under_apprentice
+from contest.shops import Plot
 from numpy.typing import NDArray
 
 from cxreco.edge.schemas import DecisionIn
-from cxreco.errors import NotFound
-from cxreco.journey import Arm
-from cxreco.pipelines.season import Season, branch, under
-from cxreco.pipelines.workspace import opened
+from cxreco.edge.settings import Settings
+from cxreco.pipelines.season import Season
 from cxreco.request.propose import context_of
+from cxreco.world import World
 from cxreco.world.responses import readiness
 from slating.ways import MODE, WAYS, asked
 
@@ -58,7 +57,9 @@ class _Pad:
 class Judged(Season):
     """A season in which each moment's slates are judged before it is decided on."""
 
-    pad: _Pad
+    def __init__(self, name: str, world: World, settings: Settings) -> None:
+        super().__init__(name, world, settings)
+        self.pad = _Pad()
 
     def _decided(self, moment: Mapping[str, Any]) -> dict[str, Any]:
         assert self.playbook is not None  # noqa: S101 (for the type checker; adopted before it is lived)
@@ -92,21 +93,4 @@ class Judged(Season):
 
 def noted(plot: Plot, home: Path, say: Callable[[str], None]) -> Noted:
     """Found a shop, live its weeks under the apprentice, and return what every way's slates were worth."""
-    say(f"{plot.name}: history and apprentice")
-    shop = founded(plot, home / plot.name)
-    world = shop.world()
-    place = branch(shop.base, shop.home / "slates")
-    own = under(shop.settings(place), place, Arm.CHAMPION)
-    with opened(own, clock=lambda: world.now) as workspace:
-        champion = workspace.live()
-        if champion is None:
-            raise NotFound("the shop has no champion: its history taught nothing")
-        playbook = workspace.registry.playbook(champion.version)
-    season = Judged("slates", world, own)
-    season.pad = _Pad()
-    with closing(season):
-        season.adopt(playbook)
-        for day, _ in enumerate(season.days(7 * plot.weeks)):
-            if day % 7 == 0:
-                say(f"{plot.name}: week {day // 7 + 1} of {plot.weeks}")
-    return season.pad.closed(plot.name)
+    return under_apprentice(plot, home, Judged, say).pad.closed(plot.name)
