@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,6 +14,9 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cxreco.respond.playbook import Playbook
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +45,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "data_file" in getattr(item, "fixturenames", ()):
             item.add_marker("data")
+
+
+@pytest.fixture(scope="session")
+def sold() -> Callable[[Sequence[tuple[int, int, float]]], "NDArray[np.void]"]:
+    """Make order lines of one unit from rows of customer, item and day."""
+    import numpy as np
+
+    from cxreco.journey import DAY
+    from cxreco.recognise.layout import TICK, Kind
+    from cxreco.recognise.replay import sort_ticks
+
+    def ticks(rows: Sequence[tuple[int, int, float]]) -> "NDArray[np.void]":
+        made = np.zeros(len(rows), TICK)
+        made["kind"], made["quantity"] = Kind.ORDER_LINE, 1.0
+        for number, (customer, item, day) in enumerate(rows):
+            made[number]["customer"], made[number]["item"] = customer, item
+            made[number]["at"], made[number]["seq"] = round(day * DAY), number
+        return sort_ticks(made)
+
+    return ticks
 
 
 @pytest.fixture(scope="session")

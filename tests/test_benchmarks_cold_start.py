@@ -9,8 +9,6 @@ from cxreco.journey import DAY, Item
 from cxreco.pipelines.shop_figures import cut_log
 from cxreco.recognise.catalogue import Catalogue
 from cxreco.recognise.codes import Codes
-from cxreco.recognise.layout import TICK, Kind
-from cxreco.recognise.replay import sort_ticks
 from cxreco.repeat.log import Log, market_at
 from cxreco.tables import CANDIDATES, DECISIONS, DecisionLog, empty
 
@@ -35,15 +33,6 @@ def catalogue_of(titles):
     return catalogue
 
 
-def ticks_of(rows):
-    """rows: (customer, item, day)"""
-    ticks = np.zeros(len(rows), TICK)
-    for number, (customer, item, day) in enumerate(rows):
-        ticks[number]["customer"], ticks[number]["item"], ticks[number]["kind"] = customer, item, Kind.ORDER_LINE
-        ticks[number]["at"], ticks[number]["quantity"], ticks[number]["seq"] = round(day * DAY), 1.0, number
-    return sort_ticks(ticks)
-
-
 def test_withheld_items_come_onto_the_shelf_the_day_before(bench):
     inner = catalogue_of(["tin box", "rose tea", "jumbo bag"])
     late = np.array([False, True, False])
@@ -54,11 +43,11 @@ def test_withheld_items_come_onto_the_shelf_the_day_before(bench):
     assert after.born_at.tolist() == [0, 90 * DAY, 0] and after.titles == inner.shelf(0).titles
 
 
-def test_a_market_at_the_cut_knows_of_withheld_items_their_content_alone(bench):
+def test_a_market_at_the_cut_knows_of_withheld_items_their_content_alone(bench, sold):
     catalogue = catalogue_of(["tin box red", "rose tea", "tin box blue", "rose tea pot"])
     none = DecisionLog(decisions=empty(DECISIONS), candidates=empty(CANDIDATES), x=np.empty((0, 0), np.float32))
     log = Log(
-        ticks=ticks_of([(day % 7, day % 4, day + 0.5) for day in range(60)]), customers=[str(i) for i in range(7)],
+        ticks=sold([(day % 7, day % 4, day + 0.5) for day in range(60)]), customers=[str(i) for i in range(7)],
         catalogue=catalogue, codes=catalogue.codes, decisions=none, position=60, now=60 * DAY,
     )  # fmt: skip
     cut, item = 50 * DAY, catalogue.codes.item_code("i2")
@@ -88,16 +77,16 @@ def test_orders_are_placed_as_the_measures_say(bench):
     assert placed(long, np.array([9, 10, 55], np.int32))["recall@50"] == pytest.approx(2 / 3)
 
 
-def test_best_sellers_are_counted_in_orders(bench):
-    lines = ticks_of([(1, 0, 1.0), (1, 1, 2.0), (2, 1, 3.0), (3, 2, 3.0), (3, 2, 3.0), (3, 2, 3.0)])
+def test_best_sellers_are_counted_in_orders(bench, sold):
+    lines = sold([(1, 0, 1.0), (1, 1, 2.0), (2, 1, 3.0), (3, 2, 3.0), (3, 2, 3.0), (3, 2, 3.0)])
     assert bench["peers"].best_sellers(lines, 4, 2).tolist() == [1, 0]
 
 
-def test_content_neighbours_know_words_and_categories_their_sales(bench):
+def test_content_neighbours_know_words_and_categories_their_sales(bench, sold):
     shelf = catalogue_of(["tin box red", "rose tea", "tin box blue", "rose tea pot"]).shelf(0)
     likeness = bench["peers"].Content(shelf).likeness(np.array([0], np.int32), np.ones(1), np.arange(4, dtype=np.int32))
     assert likeness[0] > likeness[2] > likeness[3] >= 0.0
-    lines = ticks_of([(1, 0, 1.0), (2, 2, 1.0), (2, 2, 2.0), (3, 1, 1.0)])
+    lines = sold([(1, 0, 1.0), (2, 2, 1.0), (2, 2, 2.0), (3, 1, 1.0)])
     sales = bench["peers"].category_sales(lines, shelf, np.array([3, 0], np.int32))
     assert sales.tolist() == [1.0, 1.5]
 

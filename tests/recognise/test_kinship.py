@@ -9,7 +9,6 @@ from cxreco.journey import DAY, Item
 from cxreco.recognise.catalogue import Catalogue
 from cxreco.recognise.codes import Codes
 from cxreco.recognise.kinship import kin_of
-from cxreco.recognise.layout import TICK, Kind
 from cxreco.recognise.market import market_of
 from cxreco.recognise.population import Population, population_of
 from cxreco.recognise.postings import postings_of, texts_of
@@ -25,15 +24,6 @@ def catalogue_of(rows, codes=None):
         item = Item(item_id=f"i{i}", title=title, category=category, price=price, effective_at=round(day * DAY))
         catalogue.put(item, round(day * DAY))
     return catalogue
-
-
-def sold(rows):
-    """rows: (customer, item, day)"""
-    ticks = np.zeros(len(rows), TICK)
-    for number, (customer, item, day) in enumerate(rows):
-        ticks[number]["customer"], ticks[number]["item"], ticks[number]["kind"] = customer, item, Kind.ORDER_LINE
-        ticks[number]["at"], ticks[number]["quantity"], ticks[number]["seq"] = round(day * DAY), 1.0, number
-    return ticks
 
 
 def by_the_formula(words, price, lends, code):
@@ -91,7 +81,7 @@ HISTORY = [(day % 9, day % 2, day + 0.5) for day in range(300, 400)]
 HISTORY += [(20 + day % 7, 2 + day // 10 % 2, day + 0.5) for day in range(300, 400, 10)]
 
 
-def test_an_item_without_sales_takes_after_its_kin():
+def test_an_item_without_sales_takes_after_its_kin(sold):
     population = population_of(sold(HISTORY), catalogue_of(ROWS).shelf(AS_OF), AS_OF)
     assert population.new.tolist() == [4, 5] and population.popularity[4] == 0.0
     assert np.array_equal(population.expected[:4], population.popularity[:4])
@@ -101,7 +91,7 @@ def test_an_item_without_sales_takes_after_its_kin():
     assert population.factors[4] @ taste > 5.0 * abs(population.factors[5] @ taste)
 
 
-def test_what_is_sold_takes_the_place_of_what_is_borrowed():
+def test_what_is_sold_takes_the_place_of_what_is_borrowed(sold):
     rows = [(*row[:3], min(row[3], 380)) for row in ROWS]
     shelf = catalogue_of(rows).shelf(AS_OF)
     none, many = (
@@ -117,7 +107,7 @@ def test_what_is_sold_takes_the_place_of_what_is_borrowed():
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000))
-def test_the_future_reaches_nothing_that_is_borrowed(seed):
+def test_the_future_reaches_nothing_that_is_borrowed(seed, sold):
     rng = np.random.default_rng(seed)
     shelf = catalogue_of(ROWS).shelf(AS_OF)
     later = [(int(rng.integers(40)), int(rng.integers(6)), 400.0 + float(rng.uniform(0, 30))) for _ in range(60)]
@@ -126,7 +116,7 @@ def test_the_future_reaches_nothing_that_is_borrowed(seed):
         assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
-def test_an_item_put_after_the_publication_takes_after_its_kin_at_once():
+def test_an_item_put_after_the_publication_takes_after_its_kin_at_once(sold):
     codes = Codes()
     catalogue = catalogue_of(ROWS[:4], codes)
     population = population_of(sold(HISTORY), catalogue.shelf(AS_OF), AS_OF)
@@ -143,12 +133,12 @@ def test_an_item_put_after_the_publication_takes_after_its_kin_at_once():
         assert np.array_equal(column, getattr(following.columns, name), equal_nan=name != "titled"), name
 
 
-def test_without_anything_sold_nothing_is_expected():
+def test_without_anything_sold_nothing_is_expected(sold):
     population = population_of(sold([]), catalogue_of(ROWS).shelf(AS_OF), AS_OF)
     assert np.all(population.expected == 0.0) and population.factors.shape == (6, 0)
 
 
-def test_statistics_published_before_there_was_an_expectation_are_still_read():
+def test_statistics_published_before_there_was_an_expectation_are_still_read(sold):
     population = population_of(sold(HISTORY), catalogue_of(ROWS).shelf(AS_OF), AS_OF)
     arrays = population.to_arrays()
     del arrays["expected"]
