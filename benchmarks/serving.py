@@ -222,8 +222,9 @@ def _until(true: Callable[[], bool], limit_s: float = 30.0) -> None:
 
 
 def measured(asked: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Build the workspace, run the sections asked for, and return what was found."""
-    found: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "hardware": report.hardware()}
+    """Build the workspace, run the sections asked for, and return what was found; others stay as they were kept."""
+    found: dict[str, Any] = json.loads(asked.out.read_text()) if asked.only and asked.out.exists() else {}
+    now_and_here = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "hardware": report.hardware()}
 
     def step(what: str) -> None:
         console.print(f"[dim]{datetime.now(UTC):%H:%M:%S}[/] {what}", highlight=False)
@@ -245,6 +246,7 @@ def measured(asked: argparse.Namespace, console: Console) -> dict[str, Any]:
         }
         for name in asked.only or SECTIONS:
             found |= sections[name]()
+            found["ran"] = found.get("ran", {}) | {name: now_and_here}
             # After each, so that a section that fails takes nothing with it.
             asked.out.write_text(json.dumps(found, indent=1) + "\n")
     return found
@@ -266,7 +268,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a small shop and short points: to see that it works")
     parser.add_argument("--seconds", type=float, help="for each point (default 8, quick 2)")
     parser.add_argument("--soak", type=float, default=None, help="seconds (default 600, quick 20; 0: none)")
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="some of the sections")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="some of the sections, the others stay as kept")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "serving.json")
     parser.add_argument("--keep", type=Path, help="a new folder for the workspace, kept for a look at it")
     asked = parser.parse_args()
