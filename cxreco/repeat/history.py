@@ -4,7 +4,9 @@ Two kinds of past moments are revisited: a visit, at its first event, and a day 
 the customer. Each is proposed for by the very code that serves, from the state just before it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from cxreco.repeat.log import Log
 from cxreco.repeat.origins import Judged
 from cxreco.repeat.soon import Soon
 from cxreco.repeat.value_training import Undisturbed
+from cxreco.request.automation import cycle
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES, Candidates
 from cxreco.request.propose import RequestModels, propose
 from cxreco.request.training_rows import TrainingLog
@@ -26,8 +29,19 @@ from cxreco.respond.worth import Worth
 I64 = NDArray[np.int64]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 VISIT_GAP = 1_800 * MICROS
+_OF_ORDERS = ("certainty", "item_days_since", "due_ratio")
 BROWSING = (Kind.SEARCH, Kind.VIEW, Kind.ADD)
 SURFACE_OF = {int(Kind.SEARCH): Surface.SEARCH, int(Kind.VIEW): Surface.PRODUCT, int(Kind.ADD): Surface.CART}
+
+
+class Would(NamedTuple):
+    """An order that would have been placed: at which moment, of what, how surely, and the days it is right within."""
+
+    moment: int
+    item: int
+    certainty: float
+    within: float
+    quantity: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +64,8 @@ class Yardstick:
     soon
         How soon an order is an answer.
     shadow_days
-        Within how many days a would-have-been order must be made unprompted to count as right.
+        Within how many days at most a would-have-been order must be made unprompted to count as right: one usual gap
+        of the item, where that is shorter.
     """
 
     worth: Worth
@@ -89,7 +104,7 @@ def revisit(
     past = _sampled(_past(log, since, log.now - worth.order_window, seed), most, seed)
     past = _untouched(log, past, worth.order_window)
     x = np.full((past.at.size, len(VALUE_FEATURES)), np.nan)
-    would: list[tuple[int, int, float, float]] = []
+    would: list[Would] = []
     for row, state in replay(log.ticks, moments_of(past.customer, past.at - 1)):
         moment = _moment(log, past, row)
         market = training.market_at(int(past.at[row]) - 1)
@@ -98,7 +113,7 @@ def revisit(
         candidates = propose(models, state, moment, market)
         x[row] = candidates.x[0]
         if moment.surface is Surface.OUTBOUND:
-            would += [(row, *order) for order in _placed(candidates)]
+            would += _placed(row, candidates, yardstick.shadow_days)
     # A moment before the first publication taught nothing: its row stayed unknown.
     taught = np.flatnonzero(np.isfinite(x[:, VALUE_COLUMN["has_query"]]))
     order = taught[np.argsort(past.at[taught], kind="stable")]
@@ -115,7 +130,7 @@ def revisit(
         margin_soon=margin_soon[order],
         at=past.at[order],
     )
-    return Revisited(undisturbed=undisturbed, shadow=_evidence(log, past, would, worth, yardstick.shadow_days))
+    return Revisited(undisturbed=undisturbed, shadow=_evidence(log, past, would, worth))
 
 
 def _past(log: Log, since: int, until: int, seed: int) -> Past:
@@ -182,24 +197,23 @@ def _moment(log: Log, past: Past, row: int) -> Moment:
     )
 
 
-def _placed(candidates: Candidates) -> list[tuple[int, float, float]]:
-    """Return (item, certainty, quantity) of the orders that would have been placed."""
+def _placed(moment: int, candidates: Candidates, most: float) -> list[Would]:
+    """Return the orders that would have been placed at a moment."""
     rows = np.flatnonzero(candidates.mode == AUTOMATE)
-    certainty = candidates.x[rows, VALUE_COLUMN["certainty"]]
-    return list(
-        zip(candidates.item[rows].tolist(), certainty.tolist(), candidates.quantity[rows].tolist(), strict=True)
-    )
+    certainty, since, due = (candidates.x[rows, VALUE_COLUMN[name]].tolist() for name in _OF_ORDERS)
+    return [
+        Would(moment, int(candidates.item[row]), certainty[k], cycle(since[k], due[k], most), candidates.quantity[row])
+        for k, row in enumerate(rows.tolist())
+    ]
 
 
 def _evidence(
     log: Log,
     past: Past,
-    would: list[tuple[int, int, float, float]],
+    would: Sequence[Would],
     worth: Worth,
-    horizon_days: float,
 ) -> Evidence:
     """Compare orders that would have been placed with those then made unprompted; no two of one need."""
-    horizon = int(horizon_days * DAY)
     lines = log.ticks[log.ticks["kind"] == Kind.ORDER_LINE]
     bought: dict[tuple[int, int], list[int]] = {}
     for customer, item, at in zip(
@@ -209,8 +223,8 @@ def _evidence(
     seen: dict[tuple[int, int], list[int]] = {}
     rows: list[tuple[str, float, bool, float, float]] = []
     for k in np.random.default_rng(len(would)).permutation(len(would)).tolist():
-        row, item, certainty, quantity = would[k]
-        customer, at = int(past.customer[row]), int(past.at[row])
+        row, item, certainty, within, quantity = would[k]
+        customer, at, horizon = int(past.customer[row]), int(past.at[row]), int(within * DAY)
         taken = seen.setdefault((customer, item), [])
         if at + horizon > log.now or any(abs(at - other) < horizon for other in taken):
             continue

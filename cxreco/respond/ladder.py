@@ -4,10 +4,12 @@ shadow ("would have ordered") -> notice (announced, can be cancelled) -> automat
 (Angelopoulos, Bates, Candès, Jordan and Lei 2021), pooled over customers, shows the share of wrong orders at or above a
 certainty to be below `max_wrong_share` with `confidence`: thresholds are tested from the surest down, each by an exact
 binomial p-value at the full level, stopping at the first that fails (fixed sequence testing): the family error holds.
-A rung closes when orders go wrong of late, by a sum that forgets good times (Shin, Ramdas and Rinaldo 2023).
+A rung closes when orders go wrong of late, by a sum that forgets good times (Shin, Ramdas and Rinaldo 2023). Where the
+orders placed on the word of history go wrong over all categories together, history opens none.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,10 +107,12 @@ def climb(bar: Bar, shadow: Evidence, placed: Evidence) -> Ladder:
     notice = _open_categories(bar, shadow)
     automatic = _open_categories(bar, placed)
     for category in {*placed.category}:
-        wrong = placed.wrong[np.array([c == category for c in placed.category])]
-        if _surely_worse(wrong, bar) or lately_worse(wrong, bar):
+        if _gone_wrong(placed.wrong[_among(placed, {category})], bar):
             notice.pop(category, None)
             automatic.pop(category, None)
+    if _gone_wrong(placed.wrong[_among(placed, {*notice} - {*automatic})], bar):
+        # History promised better than what came of it, though each category alone has too few orders to tell.
+        notice.clear()
     return Ladder(bar=bar, notice=notice, automatic=automatic)
 
 
@@ -159,6 +163,15 @@ def _open_categories(bar: Bar, evidence: Evidence) -> dict[str, float]:
         if net.mean() > 0.0:
             opened[category] = threshold
     return opened
+
+
+def _among(evidence: Evidence, categories: AbstractSet[str]) -> Bool:
+    return np.array([category in categories for category in evidence.category], dtype=bool)
+
+
+def _gone_wrong(wrong: Bool, bar: Bar) -> bool:
+    """Return whether placed orders, (n,) in the order of time, speak against a rung, in all or of late."""
+    return _surely_worse(wrong, bar) or lately_worse(wrong, bar)
 
 
 def _surely_worse(wrong: Bool, bar: Bar) -> bool:

@@ -78,3 +78,8 @@ def test_no_two_shadow_orders_are_of_one_need_and_all_are_settled(lived, visited
     assert np.all((shadow.certainty > 0.0) & (shadow.certainty <= 1.0)) and np.all(shadow.loss >= 0.0)
     patient = visited(lived.log, most=2_000, shadow_days=21.0).shadow
     assert len(patient.category) < len(shadow.category)
+
+
+def test_a_shadow_order_waits_one_usual_gap_and_no_longer(lived, visited):
+    # The log ends 25 days after the first moment: of orders that waited for 400 days none would be settled.
+    assert len(visited(lived.log, most=2_000, shadow_days=400.0).shadow.category) > 0

@@ -210,6 +210,17 @@ def test_automation_orders_only_habits(ask: Ask) -> None:
     assert "auto.replenish" not in ask(108.0, customer=20, surface=Surface.OUTBOUND)
 
 
+def test_an_order_is_as_certain_as_that_it_would_be_made_within_one_usual_gap(ask: Ask) -> None:
+    def certainty(slack: float) -> float:
+        own = models_of(f'[[action]]\nid = "x"\nrecipe = "auto.replenish"\nparams = {{ slack_days = {slack} }}')
+        (order,) = ask(109.0, surface=Surface.OUTBOUND, chosen=own)["x"]
+        return float(order["certainty"])
+
+    # Their tea is bought every ten days.
+    assert certainty(2.0) < certainty(6.0) < certainty(27.0)
+    assert certainty(27.0) == certainty(200.0)
+
+
 def test_quantity_is_what_is_usually_taken(ask: Ask, corner) -> None:
     for day in (10.0, 20.0, 30.0, 40.0):
         corner.order(50, day, "juice", "juice", "juice")

@@ -26,6 +26,17 @@ def evidence(rng, n, wrong_share, category="tea", gain=3.0, loss=2.0):
     )
 
 
+def both(one, other):
+    numbers = {name: np.r_[getattr(one, name), getattr(other, name)] for name in ("certainty", "wrong", "gain", "loss")}
+    return Evidence(category=[*one.category, *other.category], **numbers)
+
+
+def of(one, name):
+    rows = np.array([category == name for category in one.category])
+    numbers = {key: getattr(one, key)[rows] for key in ("certainty", "wrong", "gain", "loss")}
+    return Evidence(category=[name] * int(rows.sum()), **numbers)
+
+
 def test_a_rung_opens_wrongly_no_more_often_than_declared():
     # The truth sits just above the bar at every certainty, so that any opening is a mistake.
     runs = 600
@@ -41,14 +52,7 @@ def test_a_good_category_opens_and_a_bad_one_stays_shut():
     rng = np.random.default_rng(3)
     good = evidence(rng, 800, lambda c: np.full_like(c, 0.02), "tea")
     bad = evidence(rng, 800, lambda c: np.full_like(c, 0.5), "hats")
-    both = Evidence(
-        category=[*good.category, *bad.category],
-        certainty=np.r_[good.certainty, bad.certainty],
-        wrong=np.r_[good.wrong, bad.wrong],
-        gain=np.r_[good.gain, bad.gain],
-        loss=np.r_[good.loss, bad.loss],
-    )
-    ladder = climb(BAR, both, Evidence.none())
+    ladder = climb(BAR, both(good, bad), Evidence.none())
     assert set(ladder.notice) == {"tea"}
     assert not ladder.automatic, "shadow evidence opens the notice rung only"
     assert ladder.rung("tea", 0.99) is Rung.NOTICE
@@ -112,3 +116,41 @@ def test_at_the_bar_a_rung_closes_by_chance_no_more_often_than_declared():
 
     taken = [orders_until(seed) for seed in range(10)]
     assert np.mean(taken) > PATIENCE
+
+
+def announced(rng, categories, each, wrong_share):
+    """Orders placed in many categories, few in each."""
+    names = [f"kind {number}" for number in range(categories)] * each
+    n = len(names)
+    return Evidence(
+        category=names, certainty=np.ones(n), wrong=rng.random(n) < wrong_share, gain=np.full(n, 3.0),
+        loss=np.full(n, 2.0),
+    )  # fmt: skip
+
+
+def test_history_is_not_believed_where_what_was_placed_goes_wrong_across_categories():
+    bar, rng = Bar(max_wrong_share=0.35), np.random.default_rng(8)
+    shadow, placed = announced(rng, 20, 30, 0.05), announced(rng, 20, 3, 0.6)
+    proven = evidence(rng, 400, lambda c: np.full_like(c, 0.01), "tea")
+    for name in {*placed.category}:
+        assert len(climb(bar, shadow, of(placed, name)).notice) >= 19, "one category closes itself at most"
+    ladder = climb(bar, both(shadow, proven), both(placed, proven))
+    assert not ladder.notice
+    assert ladder.rung("tea", 0.99) is Rung.AUTOMATIC, "what placed orders have earned stays"
+
+
+def test_what_goes_wrong_in_a_category_that_is_closed_is_not_held_against_the_others():
+    rng = np.random.default_rng(9)
+    shadow = announced(rng, 5, 60, 0.01)
+    hats = evidence(rng, 60, lambda c: np.full_like(c, 0.7), "hats")
+    assert set(climb(BAR, shadow, both(announced(rng, 5, 8, 0.0), hats)).notice) == {f"kind {n}" for n in range(5)}
+
+
+def test_history_is_believed_on_while_what_was_placed_is_below_the_bar():
+    bar = Bar(max_wrong_share=0.35)
+    runs, open_still = 300, 0
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        open_still += bool(climb(bar, announced(rng, 20, 30, 0.05), announced(rng, 20, 3, 0.34)).notice)
+    least = bar.confidence
+    assert open_still / runs >= least - 4 * np.sqrt(least * (1 - least) / runs)
