@@ -110,8 +110,11 @@ class DecisionIn(_Body):
     session_id: Id | None = None
     query: Text | None = None
     item_id: Id | None = None
-    cart: list[Id] = Field(default=[], max_length=MAX_CART)
-    attributes: dict[Annotated[str, Field(max_length=256)], Scalar] = Field(default={}, max_length=MAX_ATTRIBUTES)
+    # Made anew each time: a default that could change, pydantic copies deeply at every call.
+    cart: list[Id] = Field(default_factory=list, max_length=MAX_CART, json_schema_extra={"default": []})
+    attributes: dict[Annotated[str, Field(max_length=256)], Scalar] = Field(
+        default_factory=dict, max_length=MAX_ATTRIBUTES, json_schema_extra={"default": {}}
+    )
     max_items: Annotated[int, Field(ge=1, le=100, strict=True)] = 10
     modes: Annotated[list[Mode] | None, Field(max_length=20, description="Allowed modes; `hold` always is.")] = None
     explain: StrictBool = False
