@@ -9,6 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from cxreco.frozen import quick
+
 MICROS = 1_000_000
 DAY = 86_400 * MICROS
 HOUR = 3_600 * MICROS
@@ -116,6 +118,7 @@ class Item:
     attributes: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """A point in a customer's journey at which the shop could do something."""
@@ -133,6 +136,7 @@ class Moment:
     modes: frozenset[Mode] | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """A candidate that was not admitted, and why."""
@@ -144,6 +148,7 @@ class Refusal:
     reason: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What the draw picked, and all that it was picked from: the part of a decision that is pure.

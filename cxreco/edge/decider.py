@@ -23,6 +23,7 @@ from cxreco.edge.steps import Steps, TooLate
 from cxreco.edge.store import Placed, Placing, StoreUnavailable
 from cxreco.edge.tracing import Marks
 from cxreco.errors import Conflict, StalePlaybook
+from cxreco.frozen import quick
 from cxreco.journey import DAY, Arm, Mode, Moment, Surface
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
@@ -44,6 +45,7 @@ _MILLISECONDS = 1 << 48
 PAGES = frozenset({Surface.HOME, Surface.SEARCH, Surface.PRODUCT, Surface.CART, Surface.POST_PURCHASE})
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """What a caller wants decided.
@@ -62,6 +64,7 @@ class Ask:
     explain: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
     """A decision that is not on disk yet."""

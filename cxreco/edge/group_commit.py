@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from cxreco.edge.store import StoreUnavailable
+from cxreco.frozen import quick
 
 C = TypeVar("C")
 GROUP = 5_000
@@ -32,6 +33,7 @@ class Promise(Future[Any]):
         return super().result(timeout)
 
 
+@quick
 @dataclass(frozen=True, slots=True, eq=False)
 class Job(Generic[C]):
     """A write that waits, and the promise made for it.

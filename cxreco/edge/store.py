@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from cxreco.errors import CxRecoError
+from cxreco.frozen import quick
 
 DECISION = "decision"
 NO_CODES: Mapping[str, int] = MappingProxyType({})
@@ -20,6 +21,7 @@ class StoreUnavailable(CxRecoError):
     """The store cannot take or give anything at present: nothing was acknowledged, trying again is right."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A row on its way into the log.
@@ -81,6 +83,7 @@ class Appended(NamedTuple):
     duplicates: int
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placing:
     """A decision on its way into the log.

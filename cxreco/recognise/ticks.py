@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.frozen import quick
 from cxreco.journey import Event, Line
 
 from .catalogue import Catalogue
@@ -39,6 +40,7 @@ _DECIDED = int(Kind.DECIDED)
 _EVERYWHERE = frozenset({"all", "any", "*"})
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRef:
     """What the fold needs to know of a decision: its hash, what it offered, and whether it is a contact.

@@ -7,6 +7,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.frozen import quick
+
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I16 = NDArray[np.int16]
@@ -34,6 +36,7 @@ VALUE_FEATURES: tuple[str, ...] = (
 VALUE_COLUMN: Mapping[str, int] = MappingProxyType({name: i for i, name in enumerate(VALUE_FEATURES)})
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
     """What could be done, a row a candidate; row 0 is `hold`.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
+from cxreco.frozen import quick
 from cxreco.journey import Moment
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
@@ -78,6 +79,7 @@ class Sight(NamedTuple):
     most: int
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """A moment with what its columns are about; `there` are the codes of the cart and of the item looked at."""

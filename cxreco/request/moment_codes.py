@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.frozen import quick
 from cxreco.journey import DAY, HOUR, SURFACE_CODE, Moment
 from cxreco.recognise.market import Market
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MomentCodes:
     """A moment coded by a market; what the market does not know is left out.

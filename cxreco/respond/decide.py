@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.chance import uniform
+from cxreco.frozen import quick
 from cxreco.journey import MODES, Arm, Choice, Moment, Rung
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
@@ -21,6 +22,7 @@ from cxreco.respond.rules import by_rules
 F64 = NDArray[np.float64]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """A choice and the admitted candidates it was made from, row for row.

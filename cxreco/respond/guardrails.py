@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
 from cxreco.errors import BadSpec
+from cxreco.frozen import quick
 from cxreco.journey import MODES, Mode, Moment, Refusal, Rung, Surface
 from cxreco.recognise import reading
 from cxreco.recognise.codes import channel_of
@@ -79,6 +80,7 @@ class Guardrails:
         return made
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
     """What the words of a refusal are made of."""
@@ -126,6 +128,7 @@ _WORDS: Mapping[int, tuple[str, Callable[[Heard], str]]] = {
 }  # fmt: skip
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """What goes in comes out: `rows` admitted (ascending, 0 among them), the others refused with a reason."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cxreco.chance import drawn
 from cxreco.compiled import compiled
 from cxreco.errors import BadSpec
+from cxreco.frozen import quick
 from cxreco.journey import MODE_CODE, MODES, Mode
 
 F64 = NDArray[np.float64]
@@ -22,6 +23,7 @@ AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 _MODES = len(MODES)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
     """A policy's answer over n candidates: `joint` (n,) = `mode` (5,) at the candidate's mode × `action` (n,)."""

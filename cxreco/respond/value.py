@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from cxreco.frozen import quick
 from cxreco.journey import MODE_CODE, MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
 from cxreco.request.forests import Forests
@@ -45,6 +46,7 @@ BASE_SIGNALS: tuple[str, ...] = (
 )  # fmt: skip
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
     """Money of each candidate, (n,) each; `over_hold` is what counts.
