@@ -20,7 +20,7 @@ from cxreco.edge.markets import Markets
 from cxreco.edge.metrics import Metrics
 from cxreco.edge.populations import Populations, version_of
 from cxreco.edge.publishing import published
-from cxreco.edge.records import F32, Json, seen_of
+from cxreco.edge.records import F32, Json, blob_of, seen_of
 from cxreco.edge.replaying import Replayed, replayed
 from cxreco.edge.settings import Settings
 from cxreco.edge.shop import Name, Shop, item_row, names_in, names_of
@@ -119,6 +119,7 @@ class Engine:
         tick = np.zeros(1, TICK)
         tick["kind"] = Kind.VIEW
         State.empty().fold(tick)
+        blob_of(np.zeros((1, 1), np.float32))
 
     def refused(self, role: str, error: Exception) -> None:
         """Note that a promotion could not be used; the playbook before goes on."""

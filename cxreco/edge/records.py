@@ -16,7 +16,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from cxreco.compiled import compiled
 from cxreco.edge.store import DECISION, Entry
+from cxreco.frozen import quick
 from cxreco.journey import Arm, Mode, Moment, Refusal, Stage, Surface
 from cxreco.recognise.catalogue import Shelf
 from cxreco.recognise.contract import write_time
@@ -53,6 +55,7 @@ _REASON_OF_ARM: Mapping[Arm, str] = {
 }
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
     """What a decision was made in, beyond its moment.
@@ -83,6 +86,7 @@ class Around:
     explain: bool
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     """What the customer gets to see of a decision."""
@@ -216,13 +220,28 @@ def blob_of(x: F32) -> bytes:
     The first row is beside zeros, the others are beside the first. Before them stand one byte of the form, and the
     number of features.
     """
-    bits = np.ascontiguousarray(x, dtype="<f4").view("<u4")
-    beside = np.zeros_like(bits)
-    beside[1:] = bits[:1]
-    differs = bits != beside
-    return b"".join(
-        (_FORM, bits.shape[1].to_bytes(2, "little"), np.packbits(differs, axis=1).tobytes(), bits[differs].tobytes())
-    )
+    differs, values = _differing(np.ascontiguousarray(x, dtype=np.float32).view(np.uint32))
+    values = values.astype("<u4", copy=False)
+    return b"".join((_FORM, x.shape[1].to_bytes(2, "little"), differs.tobytes(), values.tobytes()))
+
+
+@compiled
+def _differing(bits: NDArray[np.uint32]) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    """Return (n, features / 8) a bit a feature, the highest first, and the values where it is set, row by row."""
+    rows, features = bits.shape
+    differs = np.zeros((rows, (features + 7) // 8), np.uint8)
+    values = np.empty(bits.size, np.uint32)
+    n = 0
+    for row in range(rows):
+        for at in range(0, features, 8):
+            byte = 0
+            for k in range(at, min(at + 8, features)):
+                other = bits[row, k] != (bits[0, k] if row > 0 else 0)
+                byte |= other << (7 - (k - at))
+                values[n] = bits[row, k]
+                n += other
+            differs[row, at >> 3] = byte
+    return differs, values[:n]
 
 
 def seen_of(blob: bytes | None, admitted: int) -> F32:
