@@ -7,13 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-from cxreco.frozen import quick
 from cxreco.journey import Moment
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
 from cxreco.request.features import RANKER_COLUMN
-from cxreco.request.moment_codes import MomentCodes
-from cxreco.request.need import NeedModel
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -79,17 +76,13 @@ class Sight(NamedTuple):
     most: int
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """A moment with what its columns are about; `there` are the codes of the cart and of the item looked at."""
+    """A moment with what its columns are about."""
 
     state: State
     moment: Moment
-    mc: MomentCodes
     market: Market
-    model: NeedModel
-    there: I32
     sight: Sight
 
 

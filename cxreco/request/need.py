@@ -170,9 +170,19 @@ class NeedModel:
             (n, len(NEED_FEATURES)); rows of what was never bought (orders 0) come back NaN.
         """
         rows, x, offset = expand_known(features, self.days[1:])
-        logit = offset if self.forest is None or not rows.size else offset + self.forest.score(x)
+        grid = np.full((len(features), len(self.spec.horizons)), np.nan)
+        grid[rows] = rising(offset, self.learned(x), len(self.spec.horizons), self.bend)
+        return grid
+
+    def learned(self, x: F64) -> F64:
+        """Return (n,) what the forest adds to the logits of expanded rows, x (n, len(EXPANDED_FEATURES))."""
+        return np.zeros(len(x)) if self.forest is None or not len(x) else self.forest.score(x)
+
+    @property
+    def bend(self) -> tuple[F64, F64]:
+        """What probabilities are bent by, as `rising` takes it: knots, and what they become; empty: by nothing."""
         bend = STRAIGHT if self.calibrator is None else self.calibrator
-        return _rising(logit, rows, len(features), len(self.spec.horizons), bend.score, bend.probability)
+        return bend.score, bend.probability
 
     def within(self, features: F64, horizons: Sequence[float]) -> F64:
         """Return P(next purchase within h days), (n, len(horizons)), for any horizons >= 0 in days."""
@@ -233,18 +243,18 @@ class NeedModel:
 
 
 @compiled
-def _rising(logit: F64, rows: I64, n: int, steps: int, knots: F64, bent: F64) -> F64:
-    """Return (n, steps) probabilities of the rows' logits, bent, and rising along a row; NaN elsewhere."""
-    out = np.full((n, steps), np.nan)
-    p = 1.0 / (1.0 + np.exp(-logit))
-    if knots.size:
-        p = np.interp(p, knots, bent)
-    for i in range(rows.size):
+def rising(offset: F64, learned: F64, steps: int, bend: tuple[F64, F64]) -> F64:
+    """Return (n, steps) probabilities of n rows expanded to as many steps: bent, and rising along a row."""
+    p = 1.0 / (1.0 + np.exp(-(offset + learned)))
+    if bend[0].size:
+        p = np.interp(p, bend[0], bend[1])
+    out = np.empty((offset.size // steps, steps))
+    for i in range(out.shape[0]):
         # Rounding aside it rises already; the running maximum makes it certain.
         highest = 0.0
         for step in range(steps):
             highest = max(highest, p[i * steps + step])
-            out[rows[i], step] = highest
+            out[i, step] = highest
     return out
 
 

@@ -72,7 +72,8 @@ def renewal(features: F64, horizon: float) -> F64:
 
 
 @compiled
-def _expand(features: F64, horizons: F64) -> tuple[F64, F64]:
+def expanded(features: F64, horizons: F64) -> tuple[F64, F64]:
+    """Return `expand`, for compiled callers."""
     n, width, steps = features.shape[0], features.shape[1], horizons.size
     x = np.empty((n * steps, width + 2))
     offset = np.empty(n * steps)
@@ -96,7 +97,7 @@ def expand_known(features: F64, horizons: F64) -> tuple[NDArray[np.int64], F64, 
     known = np.empty((rows.size, features.shape[1]))
     for i in range(rows.size):
         known[i] = features[rows[i]]
-    x, offset = _expand(known, horizons)
+    x, offset = expanded(known, horizons)
     return rows, x, offset
 
 
@@ -110,7 +111,7 @@ def expand(features: F64, horizons: F64) -> tuple[F64, F64]:
     offset
         (n * len(horizons),) log-odds of the closed form, that the learned model starts from.
     """
-    return _expand(features, horizons)
+    return expanded(features, horizons)
 
 
 def item_need_features(state: State, market: Market, codes: I32, at: int, readings: F64 | None = None) -> F64:

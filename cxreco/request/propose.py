@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,15 @@ from cxreco.request.actions import Actions, Fitting
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
 from cxreco.request.context import Context, Sight
 from cxreco.request.features import RANKER_COLUMN, ranker_rows
-from cxreco.request.moment_codes import MomentCodes, codes_of
-from cxreco.request.need import NeedModel, read_grid
-from cxreco.request.need_features import need_rows
+from cxreco.request.moment_codes import codes_of
+from cxreco.request.need import NeedModel, read_grid, rising
+from cxreco.request.need_features import expanded, need_rows
 from cxreco.request.offers import room
 from cxreco.request.ranker import ItemRanker, load_ranker
 from cxreco.request.readings import read
 from cxreco.request.recalling import recall
 from cxreco.request.recalls import Recall, asked_of
-from cxreco.request.slates import Sentences, at_hand, filled_slates
+from cxreco.request.slates import Facts, Sentences, at_hand, filled_slates
 from cxreco.request.slot_features import places
 from cxreco.request.value_features import moment_features, value_rows
 
@@ -36,7 +37,8 @@ I16 = NDArray[np.int16]
 Bool = NDArray[np.bool_]
 Records = NDArray[np.void]
 # What `_seen` takes but the market, and what `_offered` gives.
-Seen = tuple[tuple[Records, F64], tuple[int, int, bool, int], tuple[I32, F64, F64, F64], tuple[I64, F64, F64]]
+Needs = tuple[I64, F64, F64, F64, tuple[F64, F64]]
+Seen = tuple[tuple[Records, Records, F64], tuple[int, int, bool, int], tuple[I32, F64, F64, F64], Needs]
 Offered = tuple[I16, I16, I32, F64, I32, F64, I32]
 
 
@@ -91,15 +93,17 @@ def propose(models: RequestModels, state: State, moment: Moment, market: Market)
     Candidates
         Only items that can be bought, none twice in a slate; the same input gives the same output to the bit.
     """
-    mc, there, seen = _looked(models, state, moment, market)
-    sight, (mode, action, slate, score, reason, x, anchors) = _seen_and_offered(
+    there, seen = _looked(models, state, moment, market)
+    mode, action, slate, score, reason, x, anchors = _offered_at(
         seen,
         models.actions.fitting(moment),
-        (state.head, state.category_slots, state.contact_slots, state.item_slots),
+        (state.categories, state.contacts),
         (moment_features(moment), seconds(moment.at), there),
         market.columns,
     )
-    context = Context(state=state, moment=moment, mc=mc, market=market, model=models.need, there=there, sight=sight)
+    facts = Facts(
+        codes=seen[2][0], x=seen[2][1], bought=seen[3][0], grid=partial(_grid, seen[3]), anchors=anchors, market=market
+    )
     return Candidates(
         mode=mode,
         action=action,
@@ -110,37 +114,36 @@ def propose(models: RequestModels, state: State, moment: Moment, market: Market)
         reason=reason,
         x=x,
         actions=models.actions.names,
-        reasons=Sentences(models.actions, context, anchors),
+        reasons=Sentences(models.actions, facts, models.need),
     )
 
 
 def context_of(models: RequestModels, state: State, moment: Moment, market: Market) -> Context:
     """Return the moment as columns: recalled, described and scored once, for all modes."""
-    mc, there, seen = _looked(models, state, moment, market)
-    sight = _seen(*seen, market.columns)
-    return Context(state=state, moment=moment, mc=mc, market=market, model=models.need, there=there, sight=sight)
+    _, seen = _looked(models, state, moment, market)
+    return Context(state=state, moment=moment, market=market, sight=_seen(*seen, market.columns))
 
 
-def _looked(models: RequestModels, state: State, moment: Moment, market: Market) -> tuple[MomentCodes, I32, Seen]:
-    """Return the moment in codes, what is in the cart or looked at, and what `_seen` makes a sight of."""
+def _looked(models: RequestModels, state: State, moment: Moment, market: Market) -> tuple[I32, Seen]:
+    """Return what is in the cart or looked at, and what `_seen` makes a sight of."""
     mc = codes_of(moment, market)
     there, found = asked_of(mc, market)
-    slots = state.item_slots
-    readings, codes, x, bought, own = _described(
-        (state.head, slots, state.category_slots),
+    need = models.need
+    readings, codes, x, bought, need_x, offset = _described(
+        (state.head, state.items, state.categories),
         (mc.item, mc.cart, mc.surface, mc.hour, mc.at, seconds(mc.at)),
         (there, found, market.search.tie),
         market.columns,
-        (models.recall.counts, models.recall.most),
+        (models.recall.counts, models.recall.most, need.days),
     )
     score = models.ranker.scores(x)
     seen = (
-        (slots, readings),
+        (state.head, state.items, readings),
         (mc.at, mc.item, bool(moment.query), moment.max_items),
         (codes, x, score, models.ranker.buy(x, score)),
-        (bought, models.need.grid(own), models.need.days),
+        (bought, offset, need.learned(need_x), need.days, need.bend),
     )
-    return mc, there, seen
+    return there, seen
 
 
 _AHEAD = (3.0, 7.0)
@@ -157,35 +160,65 @@ def _described(
     moment: tuple[int, I32, int, int, int, int],
     asked: tuple[I32, tuple[I32, F64], F64],
     m: Columns,
-    how: tuple[I64, int],
-) -> tuple[F64, I32, F64, I64, F64]:
+    how: tuple[I64, int, F64],
+) -> tuple[F64, I32, F64, I64, F64, F64]:
     """Return the customer's readings, the recalled codes and what the ranker sees of them; then what need is asked of.
 
     Most items were never bought: of those there is nothing to say about when they are needed again. So the rest are
-    the positions of those that were, and what the need model sees of them.
+    the positions of those that were, and what the need model sees of them: rows for its forest, and their offsets.
+
+    Parameters
+    ----------
+    customer
+        Records of the state, with room to spare.
+    how
+        The sizes of the recalls, the most items together, and the days of the need model.
     """
-    head, items, categories = customer
+    head, items, categories = _in_use(customer)
     at_s = moment[5]
     readings = read(head, items, at_s)
     codes, _, scores = recall(items, at_s, asked[0], asked[1], asked[2], m, how[0], how[1])
     known = (items, categories, readings)
     x = ranker_rows(known, moment, codes, scores, m)
     bought = np.flatnonzero(x[:, _ORDERS] >= 1.0)
-    return readings, codes, x, bought, need_rows(known, codes[bought], at_s, m)
+    need_x, offset = expanded(need_rows(known, codes[bought], at_s, m), how[2][1:])
+    return readings, codes, x, bought, need_x, offset
+
+
+@compiled
+def _in_use(customer: tuple[Records, Records, Records]) -> tuple[Records, Records, Records]:
+    """Return the head, and of the records of items and categories those in use: `State.item_slots`, without Python."""
+    head, items, categories = customer
+    return head, items[: head[0].items], categories[: head[0].categories]
+
+
+@compiled
+def _grid(needs: Needs) -> F64:
+    """Return (bought, horizons) when each item that was ever bought is needed again."""
+    _, offset, learned, days, bend = needs
+    return rising(offset, learned, days.size - 1, bend)
 
 
 @compiled
 def _seen(
-    customer: tuple[Records, F64],
+    customer: tuple[Records, Records, F64],
     moment: tuple[int, int, bool, int],
     items: tuple[I32, F64, F64, F64],
-    need: tuple[I64, F64, F64],
+    need: Needs,
     m: Columns,
 ) -> Sight:
-    """Return the moment as the sources see it; `need` is which items were ever bought, their grid, and its days."""
-    slots, readings = customer
+    """Return the moment as the sources see it.
+
+    Parameters
+    ----------
+    customer
+        Head, items with room to spare, readings.
+    need
+        Which items were ever bought; of each and horizon the offset and what was learned; the days, and the bend.
+    """
+    head, slots, readings = customer
     codes, x, score, buy = items
-    bought, own, days = need
+    bought, days, own = need[0], need[3], _grid(need)
     n = codes.size
     grid = np.full((n, days.size - 1), np.nan)
     soon = np.zeros((2, n))
@@ -196,7 +229,7 @@ def _seen(
     category = np.empty(n, np.int32)
     for i in range(n):
         category[i] = m.category[codes[i]]
-    offerable, buyable, units = _offerable(x, codes, slots, m)
+    offerable, buyable, units = _offerable(x, codes, slots[: head[0].items], m)
     # Codes ascend, so that the smaller is first among equals.
     ranked = np.argsort(-score, kind="mergesort")
     return Sight(
@@ -221,16 +254,17 @@ def _offerable(x: F64, codes: I32, slots: Records, m: Columns) -> tuple[Bool, Bo
 
 
 @compiled
-def _seen_and_offered(
-    seen: Seen,
-    fitting: Fitting,
-    customer: tuple[Records, Records, Records, Records],
-    moment: tuple[F64, int, I32],
-    m: Columns,
-) -> tuple[Sight, Offered]:
-    """Return the sight and what is offered on it: one way into compiled code and back, not two."""
+def _offered_at(
+    seen: Seen, fitting: Fitting, customer: tuple[Records, Records], moment: tuple[F64, int, I32], m: Columns
+) -> Offered:
+    """Return what is offered on the sight, which stays in compiled code: each array that comes back costs a call.
+
+    `customer` is the records of categories and contacts, with room to spare.
+    """
+    head, items = seen[0][0], seen[0][1]
+    categories, contacts = customer[0][: head[0].categories], customer[1][: head[0].contacts]
     sight = _seen(seen[0], seen[1], seen[2], seen[3], m)
-    return sight, _offered(sight, fitting, customer, moment, m)
+    return _offered(sight, fitting, (head, categories, contacts, items[: head[0].items]), moment, m)
 
 
 @compiled

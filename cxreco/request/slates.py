@@ -6,6 +6,7 @@ sentence is made of the few that are shown.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from string import Formatter
 from typing import overload
@@ -14,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled, compiled_inner
-from cxreco.recognise.market import Columns
+from cxreco.frozen import quick
+from cxreco.recognise.market import Columns, Market
 from cxreco.request.actions import Actions, Fitting
-from cxreco.request.context import SINCE, Context, Sight
+from cxreco.request.context import SINCE, Sight
 from cxreco.request.features import RANKER_COLUMN
+from cxreco.request.need import NeedModel
 from cxreco.request.offers import Offers
 from cxreco.request.reasons import KINDS, Reason, filled, sentence
 from cxreco.request.recalling import RECENT_ANCHORS
@@ -39,6 +42,29 @@ _QUERY, _CF, _NEW = (RANKER_COLUMN[f"recall_{name}"] for name in ("query", "cf",
 ASKED, MATCH, RHYTHM, BOUGHT, WITH, LIKE_YOU, LOOKED, IN_CART, CATEGORY, NEW, POPULAR = range(1, 12)
 
 
+@quick
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What sentences are made of.
+
+    Attributes
+    ----------
+    codes, x
+        The (n,) items of the moment, and what the ranker sees of them.
+    bought, grid
+        Positions of what was ever bought, ascending; and how to find out when each of those is needed again.
+    anchors
+        Codes of what is at hand (`at_hand`).
+    """
+
+    codes: I32
+    x: F64
+    bought: NDArray[np.int64]
+    grid: Callable[[], F64]
+    anchors: I32
+    market: Market
+
+
 class Sentences(Sequence[str]):
     """The reasons that could be said at a moment, made into words when one is read.
 
@@ -46,13 +72,13 @@ class Sentences(Sequence[str]):
     some and all their facts are known (action 0: none), else what `kind` says of the item at a position.
     """
 
-    __slots__ = ("_actions", "_anchors", "_context", "_n")
+    __slots__ = ("_actions", "_known", "_n", "_need")
 
-    def __init__(self, actions: Actions, context: Context, anchors: I32) -> None:
+    def __init__(self, actions: Actions, known: Facts, need: NeedModel) -> None:
         self._actions = actions
-        self._context = context
-        self._anchors = anchors
-        self._n = max(context.sight.codes.size, 1)
+        self._known = known
+        self._need = need
+        self._n = max(known.codes.size, 1)
 
     def __len__(self) -> int:
         return (1 + len(self._actions.actions)) * KINDS * self._n + 1
@@ -81,31 +107,32 @@ class Sentences(Sequence[str]):
 
     def gap(self, position: int) -> str:
         """Return the gap between their purchases of the item, as said after "every"."""
-        return every(float(self._context.sight.x[position, _GAP]))
+        return every(float(self._known.x[position, _GAP]))
 
     def since(self, position: int) -> str:
         """Return how long ago they bought the item."""
-        return span(float(self._context.sight.x[position, SINCE]))
+        return span(float(self._known.x[position, SINCE]))
 
     def due(self, position: int) -> str:
         """Return in how long they need the item again."""
-        return span(float(self._context.model.median(self._context.sight.grid[position : position + 1])[0]))
+        (row,) = np.nonzero(self._known.bought == position)
+        return span(float(self._need.median(self._known.grid()[row])[0])) if row.size else ""
 
     def text(self, name: str, position: int) -> str:
         """Return a text of the catalogue on the item."""
-        shelf = self._context.market.shelf
+        shelf, code = self._known.market.shelf, int(self._known.codes[position])
         if name == "category":
-            return shelf.category_names[int(self._context.sight.category[position])]
-        return (shelf.titles if name == "title" else shelf.brands)[int(self._context.sight.codes[position])]
+            return shelf.category_names[int(shelf.category[code])]
+        return (shelf.titles if name == "title" else shelf.brands)[code]
 
     def goes_with(self, position: int) -> str:
         """Return the title of what is at hand that the item goes with best: of highest lift, the last among equals."""
-        population, code = self._context.market.population, int(self._context.sight.codes[position])
+        market, code = self._known.market, int(self._known.codes[position])
         best, said = 0.0, ""
-        for anchor in self._anchors.tolist():
-            for lift in population.lift[anchor][population.neighbours[anchor] == code].tolist():
+        for anchor in self._known.anchors.tolist():
+            for lift in market.population.lift[anchor][market.population.neighbours[anchor] == code].tolist():
                 if lift >= best:
-                    best, said = lift, self._context.market.shelf.titles[anchor]
+                    best, said = lift, market.shelf.titles[anchor]
         return said
 
 
