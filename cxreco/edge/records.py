@@ -147,14 +147,12 @@ def _refused(refusal: Refusal) -> Json:
 
 def _items(decided: Decided, item_ids: list[str]) -> list[Json]:
     candidates, row = decided.candidates, decided.choice.chosen
+    shown = zip(
+        candidates.slate[row].tolist(), candidates.score[row].tolist(), candidates.reason[row].tolist(), strict=True
+    )
     return [
-        {
-            "item_id": item_ids[code],
-            "position": position,
-            "score": float(candidates.score[row, position]),
-            "reason": candidates.reasons[int(candidates.reason[row, position])],
-        }
-        for position, code in enumerate(candidates.slate[row].tolist())
+        {"item_id": item_ids[code], "position": position, "score": score, "reason": candidates.reasons[reason]}
+        for position, (code, score, reason) in enumerate(shown)
         if code >= 0
     ]
 

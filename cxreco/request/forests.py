@@ -13,6 +13,7 @@ from cxreco.request.trees import READING
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
+Together = tuple[NDArray[np.void], tuple[F64, NDArray[np.int32], NDArray[np.uint64]], F64, I64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,32 +24,32 @@ class Forests:
     ----------
     parts
         The scorers.
+    together
+        Readings, tests and leaves of all trees of the compiled ones, and where each one's trees end: for `scored`.
+    alone
+        Which of them are asked by themselves.
     """
 
     parts: Sequence[Scorer | None]
-    _together: tuple[NDArray[np.void], tuple[F64, NDArray[np.int32], NDArray[np.uint64]], F64, I64] = field(
-        init=False, repr=False
-    )
-    _alone: tuple[int, ...] = field(init=False, repr=False)
+    together: Together = field(init=False, repr=False)
+    alone: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         quick = [part if isinstance(part, Forest) and not part.roots.size else None for part in self.parts]
-        object.__setattr__(self, "_together", _joined(quick))
+        object.__setattr__(self, "together", _joined(quick))
         alone = (i for i, part in enumerate(self.parts) if part is not None and quick[i] is None)
-        object.__setattr__(self, "_alone", tuple(alone))
+        object.__setattr__(self, "alone", tuple(alone))
 
     def scores(self, row: F64) -> F64:
         """Return (parts,) raw scores of one (features,) row, equal to the bit to what each says alone."""
-        out = _scores(row, *self._together)
-        for i in self._alone:
+        out = scored(row, self.together)
+        for i in self.alone:
             part = self.parts[i]
             out[i] = 0.0 if part is None else part.score(row[None, :])[0]
         return out
 
 
-def _joined(
-    forests: Sequence[Forest | None],
-) -> tuple[NDArray[np.void], tuple[F64, NDArray[np.int32], NDArray[np.uint64]], F64, I64]:
+def _joined(forests: Sequence[Forest | None]) -> Together:
     """Return readings, tests and leaves of all trees, one after another, and where each forest's trees end."""
     there = [forest for forest in forests if forest is not None]
     ends = np.cumsum([0 if forest is None else forest.trees for forest in forests], dtype=np.int64)
@@ -71,14 +72,9 @@ def _joined(
 
 
 @compiled
-def _scores(
-    row: F64,
-    readings: NDArray[np.void],
-    tests: tuple[F64, NDArray[np.int32], NDArray[np.uint64]],
-    leaves: F64,
-    ends: I64,
-) -> F64:
-    thresholds, trees, masks = tests
+def scored(row: F64, together: Together) -> F64:
+    """Return (parts,) what the compiled ones say of a (features,) row; 0 for the others."""
+    readings, (thresholds, trees, masks), leaves, ends = together
     words = np.empty(leaves.shape[0], masks.dtype)
     words[:] = EVERY_LEAF
     for g in range(readings.size):

@@ -94,6 +94,47 @@ class Case(NamedTuple):
 
 
 @compiled
+def judged(
+    offers: tuple[F64, NDArray[np.int16], NDArray[np.int16], NDArray[np.int32]],
+    ruled: tuple[Bool, Bool, Bool, Bool],
+    state: tuple[NDArray[np.void], NDArray[np.void]],
+    moment: tuple[int, int, bool],
+    limits: Limits,
+    available: Bool,
+) -> tuple[I64, F64, Bool]:
+    """Return (n,) what each candidate is refused for, what the customer has said, and (n,) which are contacts.
+
+    Parameters
+    ----------
+    offers
+        (n,) of the candidates: what the heads see, mode, action, item.
+    ruled
+        Modes that are barred and actions that are unready; (n,) which orders are on notice, and which in shadow.
+    state
+        Head and contacts, with room to spare.
+    moment
+        The instant in seconds, the channel, and whether it is outbound.
+    available
+        By item.
+    """
+    (x, mode, action, item), (barred, unready, notice, shadow) = offers, ruled
+    at_s, channel, outbound = moment
+    contact = _contacts(mode, notice, outbound)
+    said = said_by(state[0], state[1][: state[0][0].contacts], at_s, channel)
+    case = Case(x, mode, action, item, barred, unready, contact, shadow)
+    return refused(case, said, limits, at_s, available), said, contact
+
+
+@compiled
+def _contacts(mode: NDArray[np.int16], notice: Bool, outbound: bool) -> Bool:
+    """Return (n,) whether a candidate is a contact: anything but hold on outbound, coaching or a notice anywhere."""
+    out = np.empty(mode.size, np.bool_)
+    for row in range(mode.size):
+        out[row] = mode[row] != 0 if outbound else mode[row] == COACH or notice[row]
+    return out
+
+
+@compiled
 def refused(case: Case, said: F64, limits: Limits, now_s: int, available: Bool) -> I64:
     """Return (n,) what each candidate is refused for; `hold` never is."""
     out = np.zeros(case.mode.size, np.int64)

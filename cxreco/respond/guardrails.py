@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
 from cxreco.errors import BadSpec
 from cxreco.frozen import quick
 from cxreco.journey import MODES, Mode, Moment, Refusal, Rung, Surface
@@ -22,7 +21,7 @@ from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
 from cxreco.respond import checks
-from cxreco.respond.checks import AUTOMATE, COACH, MAX_ORDERS, MAX_VALUE, Case, Limits, own_or, refused, said_by
+from cxreco.respond.checks import AUTOMATE, MAX_ORDERS, MAX_VALUE, Limits, judged, own_or
 from cxreco.respond.ladder import Bar, Ladder
 
 F64 = NDArray[np.float64]
@@ -102,6 +101,7 @@ def _too_many(heard: Heard) -> str:
 
 
 _ANY = np.zeros(len(MODES), np.bool_)
+_NONE = np.zeros(0, np.bool_)
 # By what a candidate is refused for: the guardrail's name, and the reason in words.
 _WORDS: Mapping[int, tuple[str, Callable[[Heard], str]]] = {
     checks.BARRED: ("modes", lambda _: "the caller did not allow this mode"),
@@ -164,18 +164,20 @@ def admit(
         Actions (by index) that their own rule excludes here, with the reason.
     """
     rungs, notice, shadow = _rungs(ladder, candidates, market)
-    contact = _contacts(candidates.mode, notice, moment.surface is Surface.OUTBOUND)
     barred = _ANY if moment.modes is None else np.array([mode not in moment.modes for mode in MODES])
     excluded = np.zeros(len(candidates.actions), np.bool_)
     for action in unready:
         excluded[action] = True
-    case = Case(candidates.x, candidates.mode, candidates.action, candidates.item, barred, excluded, contact, shadow)
-    channel, at_s = int(channel_of(moment.channel)), reading.seconds(moment.at)
+    offers = candidates.x, candidates.mode, candidates.action, candidates.item
+    about = reading.seconds(moment.at), int(channel_of(moment.channel)), moment.surface is Surface.OUTBOUND
+    limits, available = rules.limits, market.columns.available
+    contact: Bool = _NONE
     refusals: dict[int, Refusal] = {}
     for state in states:
-        said = said_by(state.head, state.contact_slots, at_s, channel)
-        found = refused(case, said, rules.limits, at_s, market.columns.available).tolist()
-        for row, why in enumerate(found):
+        found, said, contact = judged(
+            offers, (barred, excluded, notice, shadow), (state.head, state.contacts), about, limits, available
+        )
+        for row, why in enumerate(found.tolist()):
             if why == checks.ADMITTED or row in refusals:
                 continue
             heard = Heard(
@@ -189,15 +191,6 @@ def admit(
         contact=contact,
         refusals=tuple(refusals[row] for row in sorted(refusals)),
     )
-
-
-@compiled
-def _contacts(mode: NDArray[np.int16], notice: Bool, outbound: bool) -> Bool:
-    """Return (n,) whether a candidate is a contact: anything but hold on outbound, coaching or a notice anywhere."""
-    out = np.empty(mode.size, np.bool_)
-    for row in range(mode.size):
-        out[row] = mode[row] != 0 if outbound else mode[row] == COACH or notice[row]
-    return out
 
 
 def _rungs(ladder: Ladder, candidates: Candidates, market: Market) -> tuple[list[Rung | None], Bool, Bool]:

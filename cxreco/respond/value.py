@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from cxreco.compiled import compiled
 from cxreco.frozen import quick
 from cxreco.journey import MODE_CODE, MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
-from cxreco.request.forests import Forests
+from cxreco.request.forests import Forests, Together, scored
 from cxreco.respond import kernels
 from cxreco.respond.design import WIDTH, pooled, signals
 from cxreco.respond.head import Head, logit_of
@@ -151,10 +152,11 @@ class ValueModel:
         contact
             (n,) whether offering it is a contact, which may annoy.
         """
-        hold = np.zeros(len(candidates), dtype=np.int64)
-        trees = self.trees.scores(candidates.x[0])[:, None]
-        moment = hold[:1], hold
-        money, parts = kernels.money(candidates.x, candidates.mode, contact, hold, moment, trees, self.packed)
+        x, mode, trees = candidates.x, candidates.mode, self.trees
+        if trees.alone:
+            money, parts = _money(x, mode, contact, trees.scores(x[0]), self.packed)
+        else:
+            money, parts = _money_by(x, mode, contact, trees.together, self.packed)
         return Values(money=money, over_hold=money - money[0], parts=dict(zip(kernels.PARTS, parts, strict=True)))
 
     def values_of(self, x: F64, mode: I16, contact: NDArray[np.bool_], hold: I64) -> Values:
@@ -234,6 +236,18 @@ class ValueModel:
         sent_back = self.worth.return_cost(np.nan_to_num(x[:, VALUE_COLUMN["item_price"]]) * _units(x))
         cost = self.stopped * self.worth.cancel_handling + (1.0 - self.stopped) * sent_back
         return np.asarray(others - unprompted + (1.0 - wrong) * item - wrong * cost, dtype=np.float64)
+
+
+@compiled
+def _money(x: F64, mode: I16, contact: NDArray[np.bool_], trees: F64, p: kernels.Packed) -> tuple[F64, F64]:
+    """Return `kernels.money` of one moment; `trees` is (8,) what each head's trees say of it."""
+    hold = np.zeros(mode.size, np.int64)
+    return kernels.money(x, mode, contact, hold, (hold[:1], hold), trees.reshape(-1, 1), p)
+
+
+@compiled
+def _money_by(x: F64, mode: I16, contact: NDArray[np.bool_], trees: Together, p: kernels.Packed) -> tuple[F64, F64]:
+    return _money(x, mode, contact, scored(x[0], trees), p)
 
 
 def own_returns(orders: F64, share: F64, lines: F64, usual: float) -> F64:
