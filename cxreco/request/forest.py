@@ -14,7 +14,7 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import ArrayLike, NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.errors import BadInput, BadSpec
 from cxreco.request.lightgbm_library import Booster
 from cxreco.request.trees import (
@@ -254,11 +254,13 @@ def _quickscore(rows: F64, readings: Limits, nodes: Nodes, leaves: F64) -> F64:
     width = min(BLOCK, (n + LANES - 1) // LANES * LANES)
     ranks = np.zeros((readings[0].size, width), nodes[1].dtype)
     words = np.empty((TREES, width), nodes[2].dtype)
-    room = (np.empty(width), np.empty(width, np.uint64), np.empty(width, np.uint64))
+    room = (np.empty(width), np.empty(width, np.uint64), np.empty(width, np.uint64), np.empty(width, np.uint64))
+    fresh = np.empty((width, rows.shape[1]), np.uint8)
     for first in range(0, n, BLOCK):
         block, total = rows[first : first + BLOCK], out[first : first + BLOCK]
+        _mark_fresh(block.view(np.int64), fresh)
         for g in range(readings[0].size):
-            _rank(block, readings, g, room, ranks[g])
+            _rank(block, fresh, readings, g, room, ranks[g])
         for tree in range(0, leaves.shape[0], TREES):
             there = min(TREES, leaves.shape[0] - tree)
             for i in range(there):
@@ -267,28 +269,35 @@ def _quickscore(rows: F64, readings: Limits, nodes: Nodes, leaves: F64) -> F64:
     return out
 
 
-@compiled
-def _rank(rows: F64, readings: Limits, g: int, room: tuple[F64, U64, U64], out: Words) -> None:
+@compiled_inner
+def _mark_fresh(bits: I64, fresh: NDArray[np.uint8]) -> None:
+    """Mark which values of (n, features) are not, to the bit, those of the row before."""
+    for r in range(1, bits.shape[0]):
+        for feature in range(bits.shape[1]):
+            fresh[r, feature] = bits[r, feature] != bits[r - 1, feature]
+
+
+@compiled_inner
+def _rank(
+    rows: F64, fresh: NDArray[np.uint8], readings: Limits, g: int, room: tuple[F64, U64, U64, U64], out: Words
+) -> None:
     """Write how many of the thresholds of a reading each row's value is above.
 
-    Neighbours of the same value are searched for once, and all values step by step together: no branch depends on one.
-    Indices are unsigned, so that none is checked for counting from the end.
+    Neighbours of the same value are read and searched for once, and all values step by step together: no branch depends
+    on one. Indices are unsigned, so that none is checked for counting from the end.
     """
-    values, rank, run = room
+    values, rank, run, last = room
     reading, thresholds = readings[0][g], readings[1]
     nan, zero, feature = reading.nan, reading.zero, np.uint64(reading.feature)
     n, one, none = np.uint64(rows.shape[0]), np.uint64(1), np.uint64(0)
-    last = read_value(rows[0, feature], nan, zero)
-    values[0] = last
-    at = none
-    for r in range(n):
-        value = read_value(rows[np.uint64(r), feature], nan, zero)
-        at += np.uint64(value != last)
-        last = value
-        values[at] = value
+    at = run[none] = last[none] = none
+    for r in range(one, n):
+        at += np.uint64(fresh[np.uint64(r), feature])
         run[np.uint64(r)] = at
+        last[at] = r
     distinct = at + one
     for i in range(distinct):
+        values[i] = read_value(rows[last[i], feature], nan, zero)
         rank[i] = none
     limits = thresholds[reading.start : reading.stop]
     left = np.uint64(limits.size)
