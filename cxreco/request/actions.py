@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from cxreco.compiled import compiled
 from cxreco.errors import BadSpec
 from cxreco.journey import HOUR, MODE_CODE, Mode, Moment, Surface
+from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
-from cxreco.request.readings import READING, READINGS, readings, readings_of
+from cxreco.request.readings import READING, READINGS, read, readings
 
 Scalar = str | float | bool
 
@@ -294,7 +295,7 @@ class Actions:
         """Return why actions (by index into `names`) are not for this customer at this moment: those that are not."""
         if not self.ruled:
             return {}
-        suspects, some = _outside(readings_of(state, moment.at), self.bounds)
+        suspects, some = _outside((state.head, state.items), seconds(moment.at), self.bounds)
         if not some:
             return {}
         known = readings(state, moment.at)
@@ -307,8 +308,15 @@ class Actions:
 
 
 @compiled
-def _outside(known: NDArray[np.float64], bounds: NDArray[np.float64]) -> tuple[NDArray[np.bool_], bool]:
-    """Return (k,) whether a reading is not within bounds, which none is that is unknown; and whether any is not."""
+def _outside(
+    customer: tuple[NDArray[np.void], NDArray[np.void]], at_s: int, bounds: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], bool]:
+    """Return (k,) whether a reading is not within bounds, which none is that is unknown; and whether any is not.
+
+    `customer` is the head and the items of a state, with room to spare.
+    """
+    head, items = customer
+    known = read(head, items[: head[0].items], at_s)
     out = np.zeros(bounds.shape[1], np.bool_)
     for k in range(out.size):
         for i in range(known.size):

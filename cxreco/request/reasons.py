@@ -1,5 +1,6 @@
 """Why this item: short sentences a customer could read, each of them true of what the shop knows."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 import numpy as np
@@ -33,17 +34,17 @@ def preference(*kinds: Reason) -> NDArray[np.int64]:
     return np.array([*kinds, *[Reason.CHOSEN] * (KINDS - len(kinds))], dtype=np.int64)
 
 
-def sentence(kind: Reason, facts: dict[str, str]) -> str:
+def sentence(kind: int, facts: dict[str, str]) -> str:
     """Return a reason in words.
 
     Parameters
     ----------
     kind
-        What is claimed.
+        What is claimed: a `Reason`, or its number.
     facts
         What is known of the item: `title`, `category`, `gap` (days), `with` (title of what it goes with).
     """
-    return _SENTENCES[kind].format_map(facts)
+    return _SENTENCES[kind].format_map(facts) if facts else _SENTENCES[kind]
 
 
 def filled(template: str, facts: dict[str, str]) -> str:
@@ -51,7 +52,7 @@ def filled(template: str, facts: dict[str, str]) -> str:
     return template.format_map(facts) if all(facts.values()) else ""
 
 
-_SENTENCES = {
+_SENTENCES: Mapping[int, str] = {
     Reason.CHOSEN: "Chosen for you",
     Reason.ASKED: "The item you asked for",
     Reason.MATCH: "Matches your search",

@@ -97,9 +97,11 @@ class Sentences(Sequence[str]):
             return ""
         what, position = divmod(index - 1, self._n)
         action, kind = divmod(what, KINDS)
-        own = self._actions.actions[action - 1].reason if action else ""
-        said = filled(own, self._facts(_named_by(own), position)) if own else ""
-        return said or sentence(Reason(kind), self._facts(_FACTS_OF.get(kind, ()), position))
+        if action and (own := self._actions.actions[action - 1].reason):
+            said = filled(own, self._facts(_named_by(own), position))
+            if said:
+                return said
+        return sentence(kind, self._facts(_FACTS_OF[kind], position) if kind in _FACTS_OF else _NO_FACTS)
 
     def _facts(self, names: Sequence[str], position: int) -> dict[str, str]:
         """Return these facts of the item at a position, in words; empty where not known."""
@@ -151,6 +153,7 @@ _FACTS_OF: Mapping[int, tuple[str, ...]] = {
     int(Reason.WITH): ("with",),
     int(Reason.CATEGORY): ("category",),
 }
+_NO_FACTS: dict[str, str] = {}
 
 
 def span(days: float) -> str:
