@@ -52,6 +52,17 @@ class Limits:
 
     async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, status = time.perf_counter(), 500
+        try:
+            asked = self._admitted if scope["method"] in ("POST", "PUT") else self._passed_on
+            status = await asked(scope, receive, send)
+        finally:
+            # The route is the template, not the path: an id must not become a label.
+            route = scope["path"] if scope["path"] in self._straight else getattr(scope.get("route"), "path", "none")
+            self._metrics.answered(scope["method"], route, status, time.perf_counter() - started)
+
+    async def _passed_on(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Have the application answer; return with what status."""
+        status = 500
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -59,29 +70,23 @@ class Limits:
                 status = message["status"]
             await send(message)
 
-        try:
-            if scope["method"] in ("POST", "PUT"):
-                await self._admitted(scope, receive, sending)
-            else:
-                await self._app(scope, receive, sending)
-        finally:
-            # The route is the template, not the path: an id must not become a label.
-            route = scope["path"] if scope["path"] in self._straight else getattr(scope.get("route"), "path", "none")
-            self._metrics.answered(scope["method"], route, status, time.perf_counter() - started)
+        await self._app(scope, receive, sending)
+        return status
 
-    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer a request with a body; return with what status."""
         if self._under_way >= self._most:
             after = {"retry-after": str(RETRY_AFTER_S)}
             answer = problem(429, "too many calls are waiting; send it again in a moment", headers=after)
             await answer(scope, receive, send)
-            return
+            return answer.status_code
         self._under_way += 1
         try:
-            await self._checked(scope, receive, send)
+            return await self._checked(scope, receive, send)
         finally:
             self._under_way -= 1
 
-    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"0")
         body = b"" if not declared.isdigit() or int(declared) <= MAX_BODY else None
@@ -90,7 +95,7 @@ class Limits:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return
+                return 500
             chunks.append(message.get("body", b""))
             size, more = size + len(chunks[-1]), message.get("more_body", False)
             if size > MAX_BODY:
@@ -98,27 +103,28 @@ class Limits:
         if body is None:
             answer = problem(413, f"a body may have {MAX_BODY} bytes; send the rows in several calls")
             await answer(scope, receive, send)
-            return
+            return answer.status_code
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if size and kind != b"application/json":
             answer = problem(415, "send JSON, with content-type: application/json")
             await answer(scope, receive, send)
-            return
-        await self._answered(b"".join(chunks), scope, receive, send)
+            return answer.status_code
+        return await self._answered(b"".join(chunks), scope, receive, send)
 
-    async def _answered(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answered(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> int:
         straight = self._straight.get(scope["path"]) if scope["method"] == "POST" else None
         try:
             answer = None if straight is None else await straight(body)
         except Exception as error:
-            await answer_to(error, scope)(scope, receive, send)
-            return
+            said = answer_to(error, scope)
+            await said(scope, receive, send)
+            return said.status_code
         if answer is None:
-            await self._app(scope, _replayed(body, receive), send)
-            return
+            return await self._passed_on(scope, _replayed(body, receive), send)
         length = (b"content-length", b"%d" % len(answer))
         await send({"type": "http.response.start", "status": 200, "headers": [length, _JSON]})
         await send({"type": "http.response.body", "body": answer})
+        return 200
 
 
 _JSON = (b"content-type", b"application/json")
