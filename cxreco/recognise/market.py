@@ -76,6 +76,24 @@ class Columns(NamedTuple):
     best_sold: float
 
 
+class Wares(NamedTuple):
+    """Those of the `Columns` that are read once the items are recalled: an array costs time at every call it goes with.
+
+    Attributes
+    ----------
+    category, buyable, titled, margin, restocked_at, neighbours, category_starts
+        As in `Columns`.
+    """
+
+    category: I32
+    buyable: Bool
+    titled: Bool
+    margin: F64
+    restocked_at: I64
+    neighbours: I32
+    category_starts: I64
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Market:
     """A shelf and what is known of its items, lined up; made by `market_of`.
@@ -88,8 +106,8 @@ class Market:
     top, category_starts, category_items, new
         The population's lists, of available items only, by the categories of the shelf, and with what was put on it
         since they were published.
-    columns
-        The same once more, as compiled code takes it.
+    columns, wares
+        The same once more, as compiled code takes it; and a few of those.
     """
 
     shelf: Shelf
@@ -101,6 +119,7 @@ class Market:
     category_items: I32
     new: I32
     columns: Columns
+    wares: Wares
 
     def __len__(self) -> int:
         return len(self.shelf)
@@ -146,6 +165,7 @@ def market_of(shelf: Shelf, population: Population, codes: Codes, previous: Mark
     new = np.concatenate([late, population.new])
     new = new[shelf.available[new]][:FRESHEST]
     category_starts = np.searchsorted(shelf.category[by_category], np.arange(len(shelf.category_names) + 1))
+    columns = _columns(shelf, population, top, (category_starts, by_category), new, previous)
     return Market(
         shelf=shelf,
         population=population,
@@ -155,7 +175,8 @@ def market_of(shelf: Shelf, population: Population, codes: Codes, previous: Mark
         category_starts=category_starts,
         category_items=by_category,
         new=new,
-        columns=_columns(shelf, population, top, (category_starts, by_category), new, previous),
+        columns=columns,
+        wares=Wares(*(getattr(columns, name) for name in Wares._fields)),
     )
 
 

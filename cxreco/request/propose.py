@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
 from cxreco.journey import MODE_CODE, Mode, Moment
-from cxreco.recognise.market import Columns, Market
+from cxreco.recognise.market import Columns, Market, Wares
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
 from cxreco.request import automation, coaching, curation, desire
@@ -39,7 +39,7 @@ Records = NDArray[np.void]
 # What `_seen` takes but the market, and what `_offered` gives.
 Needs = tuple[I64, F64, F64, F64, tuple[F64, F64]]
 Seen = tuple[tuple[Records, Records, F64], tuple[int, int, bool, int], tuple[I32, F64, F64, F64], Needs]
-Offered = tuple[I16, I16, I32, F64, I32, F64, I32]
+Offered = tuple[I16, I32, F64, F64, I32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +94,12 @@ def propose(models: RequestModels, state: State, moment: Moment, market: Market)
         Only items that can be bought, none twice in a slate; the same input gives the same output to the bit.
     """
     there, seen = _looked(models, state, moment, market)
-    mode, action, slate, score, reason, x, anchors = _offered_at(
+    (mode, action), (slate, reason), score, x, anchors = _offered_at(
         seen,
         models.actions.fitting(moment),
         (state.categories, state.contacts),
         (moment_features(moment), seconds(moment.at), there),
-        market.columns,
+        market.wares,
     )
     facts = Facts(
         codes=seen[2][0], x=seen[2][1], bought=seen[3][0], grid=partial(_grid, seen[3]), anchors=anchors, market=market
@@ -121,7 +121,7 @@ def propose(models: RequestModels, state: State, moment: Moment, market: Market)
 def context_of(models: RequestModels, state: State, moment: Moment, market: Market) -> Context:
     """Return the moment as columns: recalled, described and scored once, for all modes."""
     _, seen = _looked(models, state, moment, market)
-    return Context(state=state, moment=moment, market=market, sight=_seen(*seen, market.columns))
+    return Context(state=state, moment=moment, market=market, sight=_seen(*seen, market.wares))
 
 
 def _looked(models: RequestModels, state: State, moment: Moment, market: Market) -> tuple[I32, Seen]:
@@ -205,7 +205,7 @@ def _seen(
     moment: tuple[int, int, bool, int],
     items: tuple[I32, F64, F64, F64],
     need: Needs,
-    m: Columns,
+    m: Wares,
 ) -> Sight:
     """Return the moment as the sources see it.
 
@@ -239,7 +239,7 @@ def _seen(
 
 
 @compiled
-def _offerable(x: F64, codes: I32, slots: Records, m: Columns) -> tuple[Bool, Bool, F64]:
+def _offerable(x: F64, codes: I32, slots: Records, m: Wares) -> tuple[Bool, Bool, F64]:
     """Return what may be offered, what may be bought, and in what quantity; (n,) each."""
     offerable, buyable = np.empty(codes.size, np.bool_), np.empty(codes.size, np.bool_)
     units = np.ones(codes.size)
@@ -255,7 +255,7 @@ def _offerable(x: F64, codes: I32, slots: Records, m: Columns) -> tuple[Bool, Bo
 
 @compiled
 def _offered_at(
-    seen: Seen, fitting: Fitting, customer: tuple[Records, Records], moment: tuple[F64, int, I32], m: Columns
+    seen: Seen, fitting: Fitting, customer: tuple[Records, Records], moment: tuple[F64, int, I32], m: Wares
 ) -> Offered:
     """Return what is offered on the sight, which stays in compiled code: each array that comes back costs a call.
 
@@ -273,9 +273,9 @@ def _offered(
     fitting: Fitting,
     customer: tuple[Records, Records, Records, Records],
     moment: tuple[F64, int, I32],
-    m: Columns,
+    m: Wares,
 ) -> Offered:
-    """Return the columns of the candidates: mode, action, slate, score, reason and value features, `hold` first.
+    """Return the columns of the candidates: mode and action, slate and reason, score, value features; `hold` first.
 
     And what their reasons may name. `moment` is its features, its seconds, and what is in the cart or looked at.
     """
@@ -293,8 +293,8 @@ def _offered(
         else:
             automation.propose(s, fitting.action[k], params, offers)
     n = offers.n[0]
-    modes, actions = np.zeros(1 + n, np.int16), np.zeros(1 + n, np.int16)
-    modes[1:], actions[1:] = offers.mode[:n], offers.action[:n]
-    slate, score, reason = filled_slates(s, offers, fitting, anchors, m)
+    what = np.zeros((2, 1 + n), np.int16)
+    what[0, 1:], what[1, 1:] = offers.mode[:n], offers.action[:n]
+    slates, score = filled_slates(s, offers, fitting, anchors, m)
     x = value_rows(s, offers, (head, categories, contacts), moment[:2], m)
-    return modes, actions, slate, score, reason, x, anchors
+    return what, slates, score, x, anchors

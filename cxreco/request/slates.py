@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled, compiled_inner
 from cxreco.frozen import quick
-from cxreco.recognise.market import Columns, Market
+from cxreco.recognise.market import Market, Wares
 from cxreco.request.actions import Actions, Fitting
 from cxreco.request.context import SINCE, Sight
 from cxreco.request.features import RANKER_COLUMN
@@ -172,8 +172,10 @@ def every(days: float) -> str:
 
 
 @compiled
-def filled_slates(s: Sight, offers: Offers, fitting: Fitting, anchors: I32, m: Columns) -> tuple[I32, F64, I32]:
-    """Return the offers as padded columns: item, score and reason, (1 + offers, max_items); an empty row for `hold`.
+def filled_slates(s: Sight, offers: Offers, fitting: Fitting, anchors: I32, m: Wares) -> tuple[I32, F64]:
+    """Return the offers as padded columns, an empty row for `hold`.
+
+    Items and reasons are (2, 1 + offers, max_items), scores (1 + offers, max_items).
 
     Parameters
     ----------
@@ -181,15 +183,15 @@ def filled_slates(s: Sight, offers: Offers, fitting: Fitting, anchors: I32, m: C
         What is at hand, `at_hand`.
     """
     rows = offers.n[0]
-    item = np.full((1 + rows, s.most), -1, np.int32)
+    slates = np.zeros((2, 1 + rows, s.most), np.int32)
+    slates[0] = -1
     score = np.zeros((1 + rows, s.most))
-    reason = np.zeros((1 + rows, s.most), np.int32)
-    _fill(s, offers, fitting, anchors, m, (item, score, reason))
-    return item, score, reason
+    _fill(s, offers, fitting, anchors, m, (slates[0], score, slates[1]))
+    return slates, score
 
 
 @compiled_inner
-def _fill(s: Sight, offers: Offers, fitting: Fitting, anchors: I32, m: Columns, into: tuple[I32, F64, I32]) -> None:
+def _fill(s: Sight, offers: Offers, fitting: Fitting, anchors: I32, m: Wares, into: tuple[I32, F64, I32]) -> None:
     item, score, reason = into
     bought = s.readings[0] > 0.0
     n = max(s.codes.size, 1)
@@ -212,7 +214,7 @@ def _fill(s: Sight, offers: Offers, fitting: Fitting, anchors: I32, m: Columns, 
 
 
 @compiled_inner
-def _holds(kind: int, x: F64, category: int, code: int, bought: bool, anchors: I32, m: Columns) -> bool:
+def _holds(kind: int, x: F64, category: int, code: int, bought: bool, anchors: I32, m: Wares) -> bool:
     """Return whether a claim is true of an item; what a recipe alone can know is taken as true."""
     if kind == ASKED:
         return bool(x[_SOUGHT] > 0.0)
@@ -249,7 +251,7 @@ def _holds_of_shop(kind: int, x: F64, category: int, bought: bool) -> bool:
 
 
 @compiled
-def at_hand(there: I32, slots: NDArray[np.void], m: Columns) -> I32:
+def at_hand(there: I32, slots: NDArray[np.void], m: Wares) -> I32:
     """Return what reasons may name: the cart and the item looked at, else what was bought last; all with titles."""
     codes = there if there.size else _latest(slots, RECENT_ANCHORS)
     out = np.empty(codes.size, np.int32)

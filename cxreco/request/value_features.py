@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled, compiled_inner
 from cxreco.journey import DAY, HOUR, Moment, Surface
-from cxreco.recognise.market import Columns
+from cxreco.recognise.market import Wares
 from cxreco.recognise.reading import count_contacts
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
 from cxreco.request.context import Sight
@@ -80,7 +80,7 @@ def value_rows(
     offers: Offers,
     customer: tuple[NDArray[np.void], NDArray[np.void], NDArray[np.void]],
     moment: tuple[F64, int],
-    m: Columns,
+    m: Wares,
 ) -> F64:
     """Return (1 + offers, len(VALUE_FEATURES)); row 0 is `hold`, NaN where not known or without meaning.
 
@@ -112,7 +112,7 @@ def _write_rows(
     moment: tuple[F64, int],
     asked: tuple[float, float, int],
     contacted: tuple[int, int],
-    m: Columns,
+    m: Wares,
 ) -> None:
     """Write the rows of `value_rows`, all NaN so far; `contacted` is how often within 7 and within 30 days."""
     (head, categories), (rivals, usual, topic) = customer, asked
@@ -143,7 +143,7 @@ def _write_rows(
 
 
 @compiled
-def _asked(query: bool, item: int, x: F64, codes: tuple[I32, I32], m: Columns) -> tuple[float, float, int]:
+def _asked(query: bool, item: int, x: F64, codes: tuple[I32, I32], m: Wares) -> tuple[float, float, int]:
     """Return how many items answer what was asked for about equally well, how usual one of them is, and its category.
 
     One where one item is meant; NaN, NaN and -1 if nothing was asked for, or nothing answers. An item page names one
@@ -170,7 +170,7 @@ def _asked(query: bool, item: int, x: F64, codes: tuple[I32, I32], m: Columns) -
 
 
 @compiled_inner
-def _of_slate(row: F64, slate: I64, buy: F64, codes: tuple[I32, I32], topic: int, m: Columns) -> None:
+def _of_slate(row: F64, slate: I64, buy: F64, codes: tuple[I32, I32], topic: int, m: Wares) -> None:
     """Write what holds of a slate: items bought soon and their margin (expected), share on the topic, categories."""
     about = categories = 0
     margin = 0.0
