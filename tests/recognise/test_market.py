@@ -41,6 +41,7 @@ def test_its_lists_hold_what_can_be_bought():
     assert all(
         part.flags.c_contiguous and part.flags.writeable for part in market.columns if isinstance(part, np.ndarray)
     )
+    assert all(getattr(market.wares, name) is getattr(market.columns, name) for name in market.wares._fields)
 
 
 def test_what_is_put_on_the_shelf_after_publication_takes_part_at_once():
