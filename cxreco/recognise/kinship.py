@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
+from cxreco.journey import DAY
 
 from .affinity import keep_best
+from .catalogue import Shelf
 from .postings import Postings
 
 Bool = NDArray[np.bool_]
@@ -20,6 +22,7 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
+FRESH_DAYS = 30
 KIN = 20
 # Buyers from which an item is sure enough of itself to be taken after.
 LEAST_BUYERS = 3
@@ -38,6 +41,11 @@ class Kin(NamedTuple):
 
     codes: I32
     shares: F32
+
+    @classmethod
+    def none(cls, m: int, k: int = KIN) -> "Kin":
+        """Return the kin of items that have none."""
+        return cls(np.full((m, k), -1, np.int32), np.zeros((m, k), np.float32))
 
     def mean(self, values: NDArray[np.floating]) -> F64:
         """Return (m, …) the mean of (n, …) values over the kin; 0 where there is none."""
@@ -73,6 +81,18 @@ def kin_of(words: Postings, price: F64, lends: Bool, codes: I32, k: int = KIN) -
         np.log(np.where(price > 0.0, price, np.nan)), codes.astype(np.int64), k,
     )  # fmt: skip
     return Kin(found, shares)
+
+
+def new_items(ticks: NDArray[np.void], shelf: Shelf, as_of: int) -> tuple[I32, I64]:
+    """Return items whose first sign of life is recent, and when; in a young log only what came after its first day."""
+    never = np.iinfo(np.int64).max
+    seen = np.full(len(shelf), never)
+    np.minimum.at(seen, ticks["item"], ticks["at"])
+    seen = np.where(shelf.known, np.minimum(seen, shelf.born_at), never)
+    begun = int(ticks["at"].min()) + DAY if ticks.size else 0
+    codes = np.flatnonzero((seen < as_of) & (seen >= max(as_of - FRESH_DAYS * DAY, begun)))
+    codes = codes[np.argsort(-seen[codes], kind="stable")]
+    return codes.astype(np.int32), seen[codes]
 
 
 @compiled

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cxreco.errors import BadInput
 
+from .borrowing import Borrowed, borrowed, wider_of
 from .catalogue import Shelf
 from .codes import Codes
 from .population import FRESHEST, Population
@@ -28,8 +29,12 @@ COMPARED = 100_000
 COMMON = (
     "popularity", "popularity_share", "trend", "repeat_share", "pop_gap", "pop_due", "return_rate",
     "price", "price_ratio", "price_change", "margin_share", "age_days", "days_since_sold", "category_popularity",
-    "latest", "expected",
+    "latest",
 )  # fmt: skip
+
+# What those that are the same for everybody are made of, besides what categories sell.
+OF_SHELF = ("price", "margin", "born_at", "category")
+OF_POPULATION = ("expected", "trend", "repeat_share", "gap_mean", "return_rate", "last_sold_at", "latest")
 
 
 class Columns(NamedTuple):
@@ -42,7 +47,8 @@ class Columns(NamedTuple):
     promise
         The root of log1p of what an item is expected to sell: what speaks for it before it is asked whom it would suit.
     common
-        (n, len(COMMON)) what is the same of an item for everybody, a row an item; NaN where not known.
+        (n, len(COMMON)) what is the same of an item for everybody, a row an item; NaN where not known. Of a new item
+        popularity is what it is expected to sell: what has no sales yet is judged as its kin, not as what nobody wants.
     compared, tastes
         (m,) items that are compared with a taste, and their (d, m) factors, a row a factor.
     """
@@ -108,6 +114,8 @@ class Market:
         since they were published.
     columns, wares
         The same once more, as compiled code takes it; and a few of those.
+    borrowed
+        What was put on the shelf since the population was published, and whom it takes after.
     """
 
     shelf: Shelf
@@ -120,6 +128,7 @@ class Market:
     new: I32
     columns: Columns
     wares: Wares
+    borrowed: Borrowed
 
     def __len__(self) -> int:
         return len(self.shelf)
@@ -154,11 +163,11 @@ def market_of(shelf: Shelf, population: Population, codes: Codes, previous: Mark
     n = len(shelf)
     if n > len(codes.item_ids):
         raise BadInput(f"the shelf has {n} items, {len(codes.item_ids)} are coded", where="market")
-    population = population.widened(n, len(shelf.category_names))
-    search = _search_of(shelf, population, codes, previous)
-    late = _late(shelf, population)
-    # Nothing was published of them; they have sold nothing for as long as they have been there.
-    population = population.with_kin(late[:FRESHEST], search.words, shelf.price, 0.0, 0.0)
+    before = previous.borrowed if previous is not None and previous.borrowed.published is population else None
+    wider = wider_of(population, shelf, before)
+    search = _search_of(shelf, wider, codes, previous)
+    since = borrowed(shelf, population, wider, search, before)
+    population, late = since.population, since.late
     top = np.concatenate([population.top, late])
     top = top[shelf.available[top]]
     by_category = top[np.argsort(shelf.category[top], kind="stable")]
@@ -177,6 +186,7 @@ def market_of(shelf: Shelf, population: Population, codes: Codes, previous: Mark
         new=new,
         columns=columns,
         wares=Wares(*(getattr(columns, name) for name in Wares._fields)),
+        borrowed=since,
     )
 
 
@@ -197,7 +207,7 @@ def _columns(
         category=_plain(shelf.category, np.int32),
         common=_common(shelf, population, best_sold, before),
         popularity=_plain(population.popularity, np.float64),
-        promise=np.sqrt(np.log1p(_plain(population.expected, np.float64))),
+        promise=_promise(population, before),
         repeat_share=_plain(population.repeat_share, np.float64),
         gap_mean=_plain(population.gap_mean, np.float64),
         gap_sd=_plain(population.gap_sd, np.float64),
@@ -222,15 +232,27 @@ def _columns(
 def _common(shelf: Shelf, population: Population, best_sold: float, before: Market | None) -> F64:
     """Return `Columns.common`: of the rows of the market before, those that may differ are made anew."""
     n = len(shelf)
-    if before is None or before.population is not population or before.columns.best_sold != best_sold:
+    differs = None if before is None or before.columns.best_sold != best_sold else _differs(shelf, population, before)
+    if before is None or differs is None:
         return _common_of(shelf, population, best_sold, np.arange(n))
-    differs = np.zeros(n, np.bool_)
-    for name in ("price", "margin", "born_at", "category"):
-        now, then = getattr(shelf, name), getattr(before.shelf, name)
-        differs |= (now != then) & ((now == now) | (then == then))
     common = before.columns.common.copy()
     common[differs] = _common_of(shelf, population, best_sold, np.flatnonzero(differs))
     return common
+
+
+def _differs(shelf: Shelf, population: Population, before: Market) -> Bool | None:
+    """Return (n,) whether anything that `_common_of` reads of an item differs; None where more does than items."""
+    if len(shelf) != len(before) or population.category_popularity is not before.population.category_popularity:
+        return None
+    differs = np.zeros(len(shelf), np.bool_)
+    for holder, names in ((shelf, OF_SHELF), (population, OF_POPULATION)):
+        for name in names:
+            now = getattr(holder, name)
+            then = getattr(before.shelf if holder is shelf else before.population, name)
+            # Of a population most columns are the same arrays: only what is borrowed changes between publications.
+            if now is not then:
+                differs |= (now != then) & ((now == now) | (then == then))
+    return differs
 
 
 def _common_of(shelf: Shelf, population: Population, best_sold: float, codes: NDArray[np.intp]) -> F64:
@@ -238,8 +260,8 @@ def _common_of(shelf: Shelf, population: Population, best_sold: float, codes: ND
     price, margin, born_at = shelf.price[codes], shelf.margin[codes], shelf.born_at[codes]
     last_sold_at = population.last_sold_at[codes]
     columns = {
-        "popularity": population.popularity[codes],
-        "popularity_share": np.asarray(population.popularity[codes], np.float64) / best_sold,
+        "popularity": population.expected[codes],
+        "popularity_share": np.asarray(population.expected[codes], np.float64) / best_sold,
         "trend": population.trend[codes],
         "repeat_share": population.repeat_share[codes],
         "pop_gap": population.gap_mean[codes],
@@ -250,7 +272,6 @@ def _common_of(shelf: Shelf, population: Population, best_sold: float, codes: ND
         "days_since_sold": np.where(last_sold_at > 0, last_sold_at, np.nan),
         "category_popularity": population.category_popularity[shelf.category[codes]],
         "latest": population.latest[codes],
-        "expected": population.expected[codes],
     }
     for name, column in columns.items():
         out[:, COMMON.index(name)] = column
@@ -263,9 +284,19 @@ def _titled(shelf: Shelf, before: Market | None) -> Bool:
     return np.array([bool(title) for title in shelf.titles], np.bool_)
 
 
+def _promise(population: Population, before: Market | None) -> F64:
+    if before is not None and before.population.expected is population.expected:
+        return before.columns.promise
+    return np.asarray(np.sqrt(np.log1p(_plain(population.expected, np.float64))))
+
+
 def _tastes(population: Population, compared: I32, before: Market | None) -> F32:
     """Return the (d, m) factors of what is compared: the largest array of all, made anew only where it differs."""
-    same = before is not None and before.population is population and np.array_equal(before.columns.compared, compared)
+    same = (
+        before is not None
+        and before.population.factors is population.factors
+        and np.array_equal(before.columns.compared, compared)
+    )
     return before.columns.tastes if before and same else _plain(population.factors[compared].T, np.float32)
 
 
@@ -273,14 +304,6 @@ def _plain(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
     """Return an array as compiled code knows it: contiguous, writeable, of one dtype; another would compile anew."""
     plain = np.ascontiguousarray(values, dtype=dtype)
     return plain if plain.flags.writeable else plain.copy()
-
-
-def _late(shelf: Shelf, population: Population) -> I32:
-    """Return the items that came onto the shelf after the population was published, latest first."""
-    late = np.array(shelf.known)
-    late[population.top] = False
-    codes = np.flatnonzero(late)
-    return codes[np.argsort(-shelf.born_at[codes], kind="stable")].astype(np.int32)
 
 
 def _search_of(shelf: Shelf, population: Population, codes: Codes, previous: Market | None) -> SearchIndex:

@@ -15,9 +15,9 @@ from cxreco.journey import DAY
 
 from .affinity import Purchases, alike_of, factors_of, neighbours_of
 from .catalogue import Shelf
-from .kinship import LEAST_BUYERS, kin_of
+from .kinship import LEAST_BUYERS, Kin, kin_of, new_items
 from .layout import Kind
-from .postings import Postings, postings_of, texts_of
+from .postings import postings_of, texts_of
 from .sales import clock, counted, exposure, latest, sales
 
 F32 = NDArray[np.float32]
@@ -27,7 +27,6 @@ I64 = NDArray[np.int64]
 
 TASTE_HALF_LIFE_DAYS = 180.0
 VIEW_WEIGHT = 0.2
-FRESH_DAYS = 30
 # So many new items are told apart by their kin and weighed at a moment, the latest.
 FRESHEST = 1_000
 # Pseudo-counts: buyers of a repeat share, gaps of a rhythm, lines of a return rate.
@@ -54,10 +53,10 @@ class Population:
         Units a day, half-life 30 days; a line of q units counts log2(1 + q).
     expected
         As popularity, of a new item mixed with what its kin sells, all that is known before its first sale; see
-        `kinship`.
+        `kinship`. What has no kin is expected to sell as it did.
     latest
         Share of the customers whose latest order held it, a customer counting by how late that was, half-life 30 days:
-        what is bought now, the frequent buyer counting no more than the others.
+        what is bought now, the frequent buyer counting no more than the others; of a new item mixed with its kin's.
     trend
         Sales of the last 7 days over those of the last 30, per day; 1 where nothing is known.
     buyers
@@ -68,6 +67,8 @@ class Population:
         Days between purchases by the same customer, all customers pooled; NaN where nobody ever bought anything twice.
     return_rate
         Returned share of the lines sold.
+    price
+        Money per unit when published, NaN where not known: by it kin is chosen.
     last_sold_at
         Instant (us) of the last sale, 0 for never.
     rarity, factors
@@ -99,6 +100,7 @@ class Population:
     gap_mean: F64
     gap_sd: F64
     return_rate: F64
+    price: F64
     last_sold_at: I64
     rarity: F32
     factors: F32
@@ -142,7 +144,8 @@ class Population:
         names = [field.name for field in fields(cls)]
         if "popularity" in arrays:
             # Published before there was an expectation: what had been sold is all that it says.
-            arrays = {"expected": arrays["popularity"], **arrays}
+            sold = np.asarray(arrays["popularity"])
+            arrays = {"expected": sold, "price": np.full(sold.shape, np.nan), **arrays}
         if missing := [name for name in names if name not in arrays]:
             raise BadInput(f"arrays are missing: {', '.join(missing)}", where="population")
         columns = {name: np.asarray(arrays[name]) for name in names if name != "as_of"}
@@ -174,15 +177,20 @@ class Population:
         starts = _padded(self.category_starts, more_categories, float(self.category_items.size))
         return Population.from_arrays(self.to_arrays() | items | categories | {"category_starts": starts})
 
-    def with_kin(self, codes: I32, words: Postings, price: F64, age: F64 | float, units: F64 | float) -> "Population":
-        """Return it with what new items borrow of those that they take after.
+    @property
+    def lends(self) -> NDArray[np.bool_]:
+        """(n_items,) whether others may take after an item: it has buyers enough, and has not come lately itself."""
+        lends = self.buyers >= LEAST_BUYERS
+        lends[self.new] = False
+        return lends
+
+    def with_kin(self, codes: I32, kin: Kin, age: F64 | float, units: F64 | float) -> "Population":
+        """Return it with what new items borrow of those that they take after; what has no kin stays as it sold.
 
         Parameters
         ----------
-        codes
-            (m,) the new items.
-        words, price
-            Of all items, as `kinship.kin_of` asks for them.
+        codes, kin
+            (m,) the new items, and whom each takes after.
         age
             (m,) days since each was first seen.
         units
@@ -190,18 +198,16 @@ class Population:
         """
         if not codes.size:
             return self
-        lends = self.buyers >= LEAST_BUYERS
-        lends[codes] = lends[self.new] = False
-        kin = kin_of(words, price, lends, codes)
-        sold = np.log1p(self.popularity)
-        usual = float(sold[lends].mean()) if lends.any() else 0.0
-        # As logarithms, so that one best seller among the kin does not speak for all of it.
-        theirs = np.expm1(np.where(kin.shares.sum(axis=1) > 0.0, kin.mean(sold), usual))
-        expected, factors = self.expected.copy(), self.factors.copy()
-        expected[codes] = (units + EXPECTED_STRENGTH_DAYS * theirs) / (exposure(age) + EXPECTED_STRENGTH_DAYS)
-        unsure = KIN_STRENGTH / (self.buyers[codes] + KIN_STRENGTH)
+        expected, latest, factors = self.expected.copy(), self.latest.copy(), self.factors.copy()
+        # As logarithms and roots, so that one best seller among the kin does not speak for all of it.
+        theirs = EXPECTED_STRENGTH_DAYS * np.expm1(kin.mean(np.log1p(self.popularity)))
+        mixed = (units + theirs) / (exposure(age) + EXPECTED_STRENGTH_DAYS)
+        any_kin = kin.shares[:, 0] > 0.0
+        expected[codes] = np.where(any_kin, mixed, expected[codes])
+        unsure = np.where(any_kin, KIN_STRENGTH / (self.buyers[codes] + KIN_STRENGTH), 0.0)
+        latest[codes] += unsure * (kin.mean(np.sqrt(self.latest)) ** 2 - latest[codes])
         factors[codes] += (unsure[:, None] * kin.mean(self.factors)).astype(np.float32)
-        return replace(self, expected=expected, factors=factors)
+        return replace(self, expected=expected, latest=latest, factors=factors)
 
 
 _FILLING = {
@@ -214,6 +220,7 @@ _FILLING = {
     "gap_mean": float("nan"),
     "gap_sd": float("nan"),
     "return_rate": RETURN_PRIOR,
+    "price": float("nan"),
     "last_sold_at": 0.0,
     "rarity": 0.0,
     "factors": 0.0,
@@ -229,7 +236,7 @@ def _padded(column: NDArray[np.generic], more: int, filling: float) -> NDArray[n
 
 
 def population_of(
-    ticks: NDArray[np.void], shelf: Shelf, as_of: int, *, factors: int = 32, neighbours: int = 16
+    ticks: NDArray[np.void], shelf: Shelf, as_of: int, *, dated: bool = True, factors: int = 32, neighbours: int = 16
 ) -> Population:
     """Return what is true for all customers as of an instant.
 
@@ -241,6 +248,9 @@ def population_of(
         What the shop sold at the instant; its arrays say how many items there are.
     as_of
         Instant (us).
+    dated
+        False: times are those that `undated` gave the places of a sequence, and by them nothing is new. What few bought
+        would look it.
     factors, neighbours
         How many collaborative factors and co-purchase neighbours an item gets at most; of alike items twice as many.
     """
@@ -266,7 +276,7 @@ def population_of(
     top, starts, by_category = _tops(popularity, category, listed, n_categories)
     returned = counted(ticks["item"][ticks["kind"] == Kind.RETURNED], n)
     hours, weekdays = clock(lines["at"], customer[is_line])
-    new, seen = _new(ticks, shelf, as_of)
+    new, seen = new_items(ticks, shelf, as_of) if dated else (np.empty(0, np.int32), np.empty(0, np.int64))
     population = Population(
         as_of=as_of,
         popularity=popularity,
@@ -278,6 +288,7 @@ def population_of(
         gap_mean=gap_mean,
         gap_sd=gap_sd,
         return_rate=_return_rate(returned, counted(lines["item"], n)),
+        price=np.array(shelf.price, np.float64),
         last_sold_at=last_sold_at,
         rarity=rarity,
         factors=tastes,
@@ -299,8 +310,8 @@ def population_of(
     if not new.size:
         return population
     new, seen = new[:FRESHEST], seen[:FRESHEST]
-    words, age = postings_of(texts_of(shelf)), (as_of - seen) / DAY
-    return population.with_kin(new, words, shelf.price, age, popularity[new] * exposure(known_days))
+    kin = kin_of(postings_of(texts_of(shelf)), population.price, population.lends, new)
+    return population.with_kin(new, kin, (as_of - seen) / DAY, popularity[new] * exposure(known_days))
 
 
 def _purchases(lines: NDArray[np.void], customer: I64, n: int) -> tuple[Purchases, I64, I64]:
@@ -374,15 +385,3 @@ def _tops(popularity: F64, category: I64, listed: NDArray[np.bool_], n_categorie
     top = order[listed[order]].astype(np.int32)
     by_category = top[np.argsort(category[top], kind="stable")]
     return top, np.searchsorted(category[by_category], np.arange(n_categories + 1)), by_category
-
-
-def _new(ticks: NDArray[np.void], shelf: Shelf, as_of: int) -> tuple[I32, I64]:
-    """Return items whose first sign of life is recent, and when; in a young log only what came after its first day."""
-    never = np.iinfo(np.int64).max
-    seen = np.full(len(shelf), never)
-    np.minimum.at(seen, ticks["item"], ticks["at"])
-    seen = np.where(shelf.known, np.minimum(seen, shelf.born_at), never)
-    begun = int(ticks["at"].min()) + DAY if ticks.size else 0
-    codes = np.flatnonzero((seen < as_of) & (seen >= max(as_of - FRESH_DAYS * DAY, begun)))
-    codes = codes[np.argsort(-seen[codes], kind="stable")]
-    return codes.astype(np.int32), seen[codes]

@@ -47,6 +47,8 @@ class SearchIndex:
     ----------
     words
         The words of all items.
+    read
+        Codes of the items that were read anew, ascending, the others having been read by `previous`; None: all.
     tie
         (n_items,) what is taken off a score to break ties.
     """
@@ -60,7 +62,7 @@ class SearchIndex:
     ) -> None:
         n = len(shelf)
         self._texts = texts_of(shelf)
-        changed = None if previous is None else changed_since(previous._texts, self._texts)
+        self.read = changed = None if previous is None else changed_since(previous._texts, self._texts)
         if previous is None or changed is None:
             self._ids = {item_id: code for code, item_id in enumerate(item_ids[:n])}
             self._plain_ids = {plain_of(item_id): code for code, item_id in reversed(list(enumerate(item_ids[:n])))}

@@ -4,7 +4,8 @@ Within a customer the places of a sequence say what came before what; between cu
 may be years from place 4 of another. So such a log is read from its end: everybody's latest place is put at the same
 instant, each earlier one a week before the next, and what everybody does next comes a week later. Then what holds for
 all customers "as of a week ago" is made of everything but each customer's latest place, just as what holds now is made
-of everything but what comes next: learning meets the same question that it will be asked.
+of everything but what comes next: learning meets the same question that it will be asked. When an item came onto the
+shelf it cannot say: what few have bought would seem to have come lately, and so nothing counts as new.
 """
 
 import numpy as np

@@ -96,4 +96,4 @@ def published(log: Log, *, since: int, every_days: int) -> TrainingLog:
 def market_at(log: Log, as_of: int) -> Market:
     """Return the market as of a date."""
     shelf = log.catalogue.shelf(as_of)
-    return market_of(shelf, population_of(log.ticks, shelf, as_of), log.codes)
+    return market_of(shelf, population_of(log.ticks, shelf, as_of, dated=log.dated), log.codes)

@@ -1,5 +1,7 @@
 """Kin of new items: as the formula says, of sold items alone, and what is borrowed gives way to what is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from cxreco.journey import DAY, Item
 from cxreco.recognise.catalogue import Catalogue
 from cxreco.recognise.codes import Codes
 from cxreco.recognise.kinship import kin_of
-from cxreco.recognise.market import market_of
+from cxreco.recognise.market import COMMON, market_of
 from cxreco.recognise.population import Population, population_of
 from cxreco.recognise.postings import postings_of, texts_of
 
@@ -87,6 +89,7 @@ def test_an_item_without_sales_takes_after_its_kin(sold):
     assert np.array_equal(population.expected[:4], population.popularity[:4])
     assert population.expected[4] > 3.0 * population.expected[5] > 0.0
     assert 0.5 * population.popularity[0] < population.expected[4] < population.popularity[0]
+    assert population.latest[:2].min() <= population.latest[4] <= population.latest[:2].max()
     taste = population.factors[0] / np.linalg.norm(population.factors[0])
     assert population.factors[4] @ taste > 5.0 * abs(population.factors[5] @ taste)
 
@@ -103,6 +106,31 @@ def test_what_is_sold_takes_the_place_of_what_is_borrowed(sold):
     assert none.expected[4] < 0.5 * fresh.expected[4]
     assert many.expected[4] > 3.0 * none.expected[4]
     assert np.array_equal(many.expected[:4], many.popularity[:4])
+
+
+def test_what_shares_no_word_with_anything_sold_stays_as_it_sold(sold):
+    rows = [*ROWS[:4], ("zebra", "zoo", 2.0, 390), ("jumbo bag lunch", "bags", 2.0, 390)]
+    population = population_of(sold([*HISTORY, (1, 4, 395.5)]), catalogue_of(rows).shelf(AS_OF), AS_OF)
+    plain = population_of(sold([*HISTORY, (1, 4, 395.5)]), catalogue_of(rows).shelf(AS_OF), AS_OF, dated=False)
+    assert set(population.new.tolist()) == {4, 5}
+    for name in ("expected", "latest", "factors"):
+        one, other = getattr(population, name), getattr(plain, name)
+        assert np.array_equal(one[:5], other[:5]) and not np.array_equal(one[5], other[5])
+
+
+def test_without_dates_nothing_is_new(sold):
+    population = population_of(sold(HISTORY), catalogue_of(ROWS).shelf(AS_OF), AS_OF, dated=False)
+    assert not population.new.size
+    assert np.array_equal(population.expected, population.popularity)
+
+
+def test_a_new_item_reads_as_its_kin_does(sold):
+    catalogue = catalogue_of(ROWS)
+    shelf = catalogue.shelf(AS_OF)
+    market = market_of(shelf, population_of(sold(HISTORY), shelf, AS_OF), catalogue.codes)
+    read = dict(zip(COMMON, market.columns.common.T, strict=True))
+    for name, column in (("popularity", market.population.expected), ("latest", market.population.latest)):
+        assert np.array_equal(read[name], column) and read[name][4] > 0.5 * read[name][0] > 0.0
 
 
 @settings(max_examples=20, deadline=None)
@@ -133,6 +161,56 @@ def test_an_item_put_after_the_publication_takes_after_its_kin_at_once(sold):
         assert np.array_equal(column, getattr(following.columns, name), equal_nan=name != "titled"), name
 
 
+def changed(catalogue, rng, day):
+    """Change one thing of a catalogue: a price, a title, what is to be had, or there is a new item."""
+    number = int(rng.integers(len(catalogue.codes.item_ids) + 1))
+    item = Item(
+        item_id=f"i{number}", title=" ".join(rng.choice(WORDS, rng.integers(0, 4))), category=f"c{rng.integers(4)}",
+        price=float(rng.choice([1.0, 2.0, 5.0])), available=bool(rng.random() < 0.9),
+    )  # fmt: skip
+    if number < len(catalogue.codes.item_ids) and rng.random() < 0.6:
+        shelf = catalogue.shelf(round(day * DAY))
+        title, category = shelf.titles[number], shelf.category_names[shelf.category[number]]
+        item = replace(item, title=title, category=category)
+    catalogue.put(item, round(day * DAY))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_a_market_that_follows_another_is_the_same_to_the_bit(seed, sold):
+    rng = np.random.default_rng(seed)
+    catalogue = catalogue_of([(" ".join(rng.choice(WORDS, 2)), f"c{rng.integers(3)}", 2.0, 0) for _ in range(12)])
+    rows = [(int(rng.integers(9)), int(rng.integers(12)), float(rng.uniform(300, 400))) for _ in range(150)]
+    population = population_of(sold(rows), catalogue.shelf(AS_OF), AS_OF)
+    following = market_of(catalogue.shelf(AS_OF), population, catalogue.codes)
+    for step in range(8):
+        changed(catalogue, rng, 401 + step)
+        shelf = catalogue.shelf((401 + step) * DAY)
+        alone = market_of(shelf, population, catalogue.codes)
+        following = market_of(shelf, population, catalogue.codes, following)
+        for name, column in alone.columns._asdict().items():
+            assert np.array_equal(column, getattr(following.columns, name), equal_nan=name != "titled"), name
+        for name, array in alone.population.to_arrays().items():
+            assert np.array_equal(array, following.population.to_arrays()[name], equal_nan=True), name
+
+
+def test_the_price_of_what_sells_moves_nothing_that_is_borrowed(sold):
+    codes = Codes()
+    catalogue = catalogue_of(ROWS[:4], codes)
+    population = population_of(sold(HISTORY), catalogue.shelf(AS_OF), AS_OF)
+    for number, (title, category, price, _) in enumerate(ROWS[4:], 4):
+        catalogue.put(Item(item_id=f"i{number}", title=title, category=category, price=price), AS_OF + DAY)
+    market = market_of(catalogue.shelf(AS_OF + DAY), population, codes)
+    catalogue.put(Item(item_id="i0", title=ROWS[0][0], category="bags", price=9.0), AS_OF + 2 * DAY)
+    dearer = market_of(catalogue.shelf(AS_OF + 2 * DAY), population, codes, market)
+    assert dearer.population is market.population and dearer.columns.price[0] == 9.0
+    catalogue.put(Item(item_id="i4", title=ROWS[4][0], category="bags", price=9.0), AS_OF + 3 * DAY)
+    other = market_of(catalogue.shelf(AS_OF + 3 * DAY), population, codes, dearer)
+    assert np.array_equal(
+        other.borrowed.kin.shares[other.borrowed.late == 5], market.borrowed.kin.shares[market.borrowed.late == 5]
+    )
+
+
 def test_without_anything_sold_nothing_is_expected(sold):
     population = population_of(sold([]), catalogue_of(ROWS).shelf(AS_OF), AS_OF)
     assert np.all(population.expected == 0.0) and population.factors.shape == (6, 0)
@@ -141,5 +219,7 @@ def test_without_anything_sold_nothing_is_expected(sold):
 def test_statistics_published_before_there_was_an_expectation_are_still_read(sold):
     population = population_of(sold(HISTORY), catalogue_of(ROWS).shelf(AS_OF), AS_OF)
     arrays = population.to_arrays()
-    del arrays["expected"]
-    assert np.array_equal(Population.from_arrays(arrays).expected, population.popularity)
+    del arrays["expected"], arrays["price"]
+    read = Population.from_arrays(arrays)
+    assert np.array_equal(read.expected, population.popularity)
+    assert np.all(np.isnan(read.price)) and read.price.shape == (len(ROWS),)
