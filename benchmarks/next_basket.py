@@ -5,7 +5,9 @@ first order in the last eight weeks of the file, everything before them is known
 validation customers (TaFeng) or on the eight weeks before (Online Retail) by NDCG@10, and all are measured by the same
 code. cxreco is run as a shop would, by `import`, `train` and `rank` with its default specs, and never gets a row of
 what is foretold; the specs were chosen on each customer's last known basket, and on the eight weeks before.
-ALS and BPR need `uv sync --group next-basket-peers`; without them they are left out.
+ALS and BPR need `uv sync --group next-basket-peers`; without them they are left out. With `--as-tuned` the comparators
+take the parameters that the file at `--out` holds and are fitted and measured again, not tuned: what cxreco is after a
+change, paired with them, in a few minutes; the seconds that they took stay as they were.
 """
 
 import argparse
@@ -31,7 +33,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from cxreco.errors import CxRecoError
+from cxreco.errors import BadInput, CxRecoError
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -47,21 +49,21 @@ Found = dict[str, Any]
 Step = Callable[[str], None]
 
 
-def compared(shop: Shop, methods: Sequence[Method], folder: Path, step: Step) -> Found:
-    """Tune and measure every method and the product on a shop."""
+def compared(shop: Shop, methods: Sequence[Method], folder: Path, step: Step, kept: Found | None = None) -> Found:
+    """Measure every method and the product on a shop, tuned or with the parameters of what was kept."""
     values: dict[str, dict[str, F64]] = {}
     tuned: Found = {}
     seconds: Found = {}
     for method in methods:
-        step(f"{shop.name}: {method.name}, {len(method.grid)} settings")
+        step(f"{shop.name}: {method.name}, {'as kept' if kept else f'{len(method.grid)} settings'}")
         begun = time.perf_counter()
-        chosen = best(shop, method)
+        chosen = kept["parameters"][method.name] if kept else best(shop, method)
         tuned[method.name] = chosen
         values[method.name] = _joined(
             [measured(fold.test, lists_of(method.fit(fold.test.history, params), fold.test.customers))
              for fold, params in zip(shop.folds, chosen, strict=True)]
         )  # fmt: skip
-        seconds[method.name] = time.perf_counter() - begun
+        seconds[method.name] = kept["seconds"][method.name] if kept else time.perf_counter() - begun
     lists, seconds[OWN] = product.ranked(shop, folder, step)
     values[OWN] = _joined(
         [measured(fold.test, product.lists_for(lists, shop, fold.test.customers)) for fold in shop.folds]
@@ -93,6 +95,22 @@ def best(shop: Shop, method: Method) -> list[Params]:
             lists = lists_of(fitted[-1][1], task.customers)
             scores[row, column] = np.nanmean(measured(task, lists)[TUNED_BY])
     return [method.grid[row] for row in scores.argmax(axis=0)]
+
+
+def kept_in(path: Path, name: str, methods: Sequence[Method]) -> Found:
+    """Return what an earlier run found at a shop.
+
+    Raises
+    ------
+    BadInput
+        If the file is not there, or lacks the shop or the parameters of a method.
+    """
+    if not path.exists():
+        raise BadInput("is not there: run it once without --as-tuned", where=str(path))
+    kept: Found = json.loads(path.read_text()).get(name, {})
+    if missing := [method.name for method in methods if method.name not in kept.get("parameters", {})]:
+        raise BadInput(f"has no parameters at {name} for {', '.join(missing)}", where=str(path))
+    return kept
 
 
 def _joined(parts: Sequence[Mapping[str, F64]]) -> dict[str, F64]:
@@ -147,6 +165,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=DATA, help="folder that holds the data sets")
     parser.add_argument("--shop", choices=list(READERS), action="append", help="only this one; may be repeated")
     parser.add_argument("--quick", action="store_true", help="first setting of each method, untuned: to see it works")
+    parser.add_argument("--as-tuned", action="store_true", help="comparators with the parameters kept in --out")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "next_basket.json")
     asked = parser.parse_args()
     # Wide enough for the tables where the output is no terminal.
@@ -165,9 +184,10 @@ def main() -> int:
 
     try:
         for name in asked.shop or READERS:
+            kept = kept_in(asked.out, name, methods) if asked.as_tuned else None
             shop = READERS[name](found(asked.data, name))
             with tempfile.TemporaryDirectory(prefix="cxreco-bench-") as folder:
-                results[name] = compared(shop, methods, Path(folder), step)
+                results[name] = compared(shop, methods, Path(folder), step, kept)
             for table in tables_of(name, results[name]):
                 console.print(table)
             for line in verdict(results[name]):

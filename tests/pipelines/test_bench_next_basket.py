@@ -110,6 +110,21 @@ def test_a_small_shop_is_compared_through_the_product_and_written(tmp_path):
     assert found["customers"] == 12 and found["folds"] == 3
     assert found["methods"]["cxreco"]["repeat.recall@10"]["mean"] > 0.6
     assert set(found["seconds"]["cxreco"]) == {"import", "train", "rank"}
+    done = subprocess.run([*command, "--as-tuned"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = json.loads(out.read_text())["tafeng"]
+    assert again["parameters"] == found["parameters"]
+    for name in ("TIFU-KNN", "UP-CF@r", "GP-TopFreq"):
+        assert again["methods"][name] == found["methods"][name]
+        assert again["seconds"][name] == found["seconds"][name]
+
+
+def test_what_was_never_tuned_cannot_be_taken_as_tuned(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(BENCH / "next_basket.py"), "--as-tuned", "--out", str(tmp_path / "none.json")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and "run it once without --as-tuned" in " ".join(done.stdout.split())
 
 
 def test_what_to_download_is_said(tmp_path):
