@@ -113,10 +113,29 @@ def resampled_weights(n: int, *, seed: int, resampled: int = RESAMPLED) -> F64:
     return np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(resampled)]).astype(np.float64)
 
 
-def gain_interval(outcome: ArrayLike, score: ArrayLike, treated: ArrayLike, *, seed: int) -> Interval:
-    """Return `gain` with its 95 % bootstrap interval over customers."""
-    found = gains(outcome, score, treated, resampled_weights(np.asarray(score).size, seed=seed))
-    return _interval(gain(outcome, score, treated), found)
+def gain_interval(
+    outcome: ArrayLike, score: ArrayLike, treated: ArrayLike, *, seed: int, weight: ArrayLike | None = None,
+    group: I64 | None = None,
+) -> Interval:  # fmt: skip
+    """Return `gain` with its 95 % bootstrap interval over customers.
+
+    Parameters
+    ----------
+    weight
+        (n,) how often each row counts; None: once.
+    group
+        (n,) codes of the customers that rows are of; None: each is of somebody else.
+    """
+    n = np.asarray(score).size
+    if group is None:
+        drawn = resampled_weights(n, seed=seed)
+    else:
+        names, who = np.unique(group, return_inverse=True)
+        drawn = resampled_weights(names.size, seed=seed)[:, who]
+    usual, sides = _weights(outcome, weight), _sides(treated)
+    # A resample without one of the arms says nothing.
+    drawn = drawn[(drawn @ sides > 0.0) & (drawn @ (1.0 - sides) > 0.0)]
+    return _interval(gain(outcome, score, treated, weight), gains(outcome, score, treated, drawn * usual))
 
 
 def qini_interval(outcome: ArrayLike, score: ArrayLike, treated: ArrayLike, *, seed: int) -> Interval:

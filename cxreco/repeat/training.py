@@ -14,7 +14,9 @@ from cxreco.journey import DAY, MODE_CODE, Mode
 from cxreco.recognise.undated import PLACE, PLACE_DAYS
 from cxreco.repeat.history import Revisited, Yardstick, revisit
 from cxreco.repeat.lifetime_log import lifetime_report
+from cxreco.repeat.lift_training import LiftRules
 from cxreco.repeat.log import Log, published
+from cxreco.repeat.messages import messages_of
 from cxreco.repeat.return_risk import returns_of
 from cxreco.repeat.reward import outcomes_of
 from cxreco.repeat.soon import Soon, outbound_of
@@ -29,6 +31,7 @@ from cxreco.respond.guardrails import Guardrails
 from cxreco.respond.ladder import Evidence, climb
 from cxreco.respond.playbook import Playbook, sealed
 from cxreco.respond.policy import Policy
+from cxreco.respond.value import ValueModel
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
@@ -162,7 +165,7 @@ def fit_playbook(lessons: Lessons, *, salt: str, until: int | None = None) -> Pl
     as_of = lessons.log.now if until is None else until
     specs, worth = lessons.specs, lessons.worth
     spec = ValueSpec.from_spec(specs["value"])
-    answers, placed = answers_of(lessons.log, worth, spec.soon, as_of=as_of)
+    answers, placed = answers_of(lessons.log, worth, spec.soon, as_of=as_of, lift=spec.lift)
     undisturbed = lessons.revisited.undisturbed.before(as_of - worth.order_window)
     returns = returns_of(lessons.log.ticks, worth, as_of=as_of)
     value = fit_value(spec, worth, undisturbed, answers, returns=returns)
@@ -181,13 +184,21 @@ def fit_playbook(lessons: Lessons, *, salt: str, until: int | None = None) -> Pl
             policy=Policy.from_spec(specs["policy"]).after(len(answers), usual),
             guardrails=guardrails,
             ladder=climb(guardrails.bar, lessons.revisited.shadow, placed),
-            report=_report(lessons, value.heads, len(answers), as_of),
+            report=_report(lessons, value, len(answers), as_of),
         )
     )
 
 
-def answers_of(log: Log, worth: Worth, soon: Soon, *, as_of: int) -> tuple[Answers, Evidence]:
-    """Return what followed the decisions made before `as_of`, as was known then, and the orders placed among them."""
+def answers_of(
+    log: Log, worth: Worth, soon: Soon, *, as_of: int, lift: LiftRules | None = None
+) -> tuple[Answers, Evidence]:
+    """Return what followed the decisions made before `as_of`, as was known then, and the orders placed among them.
+
+    Parameters
+    ----------
+    lift
+        Which messages count in the trial of them; None: it is not looked at.
+    """
     made = log.decisions.decisions["at"].to_numpy(np.int64) < as_of
     decisions = log.decisions.take(made)
     frame = decisions.decisions
@@ -218,6 +229,9 @@ def answers_of(log: Log, worth: Worth, soon: Soon, *, as_of: int) -> tuple[Answe
         margin=np.where(over, outcomes.frame["margin"].to_numpy(np.float64)[rows], 0.0),
         margin_soon=margin_soon[rows],
         at=at[rows],
+        messages=None
+        if lift is None
+        else messages_of(decisions, *heads["order"], least=lift.least_chance, seed=lift.seed),
     )
     return answers, _placed(log, answers, list(frame["item_id"].iloc[rows]), worth)
 
@@ -246,8 +260,9 @@ def spec_hash(specs: Specs) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _report(lessons: Lessons, heads: Mapping[str, Any], decisions: int, as_of: int) -> dict[str, float]:
-    report = {f"{name}.{key}": float(value) for name, head in heads.items() for key, value in head.report.items()}
+def _report(lessons: Lessons, value: ValueModel, decisions: int, as_of: int) -> dict[str, float]:
+    told = {name: head.report for name, head in value.heads.items()} | {"lift": value.lift.report}
+    report = {f"{name}.{key}": float(number) for name, of in told.items() for key, number in of.items()}
     report |= lifetime_report(lessons.log.ticks, as_of, lessons.worth)
     shadow = lessons.revisited.shadow
     return report | {

@@ -30,15 +30,21 @@ class Trial:
         (n,) what followed: 0 or 1, or money.
     propensity
         (n, K) chance that each arm had of being dealt; known, above 0, rows summing to 1.
+    group
+        (n,) code of whom each row is of, where somebody may have several: folds and errors go by groups. None: each row
+        is of somebody else.
     """
 
     x: F64
     arm: I64
     outcome: F64
     propensity: F64
+    group: I64 | None = None
 
     def __post_init__(self) -> None:
         n = self.arm.size
+        if self.group is not None and self.group.shape != (n,):
+            raise BadInput(f"{self.group.size} codes for {n} rows", where="trial.group")
         if self.x.shape[:1] != (n,) or self.outcome.shape != (n,) or self.propensity.shape[:1] != (n,):
             raise BadInput(
                 f"x {self.x.shape}, arm {self.arm.shape}, outcome {self.outcome.shape} and propensity "
@@ -65,9 +71,23 @@ class Trial:
         """Number of arms, doing nothing included."""
         return int(self.propensity.shape[1])
 
+    @property
+    def weight(self) -> F64 | None:
+        """(n,) inverse of the chance of what was dealt, 1 on average within each arm; None where all weigh alike."""
+        chance = self.propensity[np.arange(len(self)), self.arm]
+        if all(np.ptp(chance[self.arm == arm]) == 0.0 for arm in np.unique(self.arm)):
+            return None
+        weight = 1.0 / chance
+        dealt = np.maximum(np.bincount(self.arm, minlength=self.arms), 1)
+        usual: F64 = np.bincount(self.arm, weights=weight, minlength=self.arms) / dealt
+        return np.asarray(weight / usual[self.arm], dtype=np.float64)
+
     def take(self, rows: NDArray[Any]) -> "Trial":
         """Return the rows of a mask or an index."""
-        return Trial(x=self.x[rows], arm=self.arm[rows], outcome=self.outcome[rows], propensity=self.propensity[rows])
+        return Trial(
+            x=self.x[rows], arm=self.arm[rows], outcome=self.outcome[rows], propensity=self.propensity[rows],
+            group=None if self.group is None else self.group[rows],
+        )  # fmt: skip
 
     def pair(self, arm: int) -> "Trial":
         """Return the trial of one arm against arm 0 alone; in it that arm is 1."""
@@ -75,11 +95,11 @@ class Trial:
         chances = part.propensity[:, [0, arm]]
         return Trial(
             x=part.x, arm=(part.arm == arm).astype(np.int64), outcome=part.outcome,
-            propensity=chances / chances.sum(axis=1, keepdims=True),
+            propensity=chances / chances.sum(axis=1, keepdims=True), group=part.group,
         )  # fmt: skip
 
     def folds(self, k: int, seed: int) -> I64:
-        """Return (n,) a fold for each row, 0 to k - 1, dealt evenly within each arm.
+        """Return (n,) a fold for each row, 0 to k - 1, dealt evenly within each arm; groups stay together.
 
         Raises
         ------
@@ -89,9 +109,21 @@ class Trial:
         least = int(np.bincount(self.arm, minlength=self.arms).min())
         if least < 2 * k:
             raise BadInput(f"an arm has {least} customers, and {k} folds need {2 * k}", where="trial.arm")
+        if self.group is not None:
+            return self._whole(self.group, k, seed)
         order = np.lexsort((np.random.default_rng(seed).random(len(self)), self.arm))
         fold = np.empty(len(self), dtype=np.int64)
         fold[order] = np.arange(len(self)) % k
+        return fold
+
+    def _whole(self, group: I64, k: int, seed: int) -> I64:
+        names, who = np.unique(group, return_inverse=True)
+        dealt = np.empty(names.size, dtype=np.int64)
+        dealt[np.random.default_rng(seed).permutation(names.size)] = np.arange(names.size) % k
+        fold: I64 = dealt[who]
+        table = np.bincount(fold * self.arms + self.arm, minlength=k * self.arms)
+        if int(table.min()) < 2:
+            raise BadInput(f"too few groups had every arm for {k} folds", where="trial.group")
         return fold
 
 

@@ -97,6 +97,11 @@ class Chosen:
     needed_t: float
     standings: tuple[Standing, ...]
 
+    @property
+    def learned_t(self) -> float:
+        """T of the slope of arm 1 over arm 0, of the learner that was chosen."""
+        return float(next(own.t[1, 0] for own in self.standings if own.name == self.learner))
+
     def contrasts(self, x: F64, over: int = 0) -> F64:
         """Return (n, K) what each arm adds over the arm `over`, calibrated; constant where no difference was found."""
         away = _with_nothing(self.model.effects(x)) - self.centre
@@ -147,8 +152,8 @@ def choose(
     behind = ranks[ranks.mean(axis=1).argmax()] - ranks
     error = behind.std(axis=1, ddof=1) / np.sqrt(rules.folds)
     picked = int(np.flatnonzero(behind.mean(axis=1) <= rules.standard_errors * error + 1e-15)[0])
-    found = [_slopes(scores, own, fold) for own in unseen]
-    needed = _largest_null(np.concatenate([slopes.terms for slopes in found], axis=1), rules.alpha, seed)
+    found = [_slopes(scores, own, fold, trial.group) for own in unseen]
+    needed = _largest_null(np.concatenate([slopes.terms for slopes in found], axis=1), trial.group, rules.alpha, seed)
     fitted = candidates[picked].fit(trial, seed)
     over = scores - scores[:, [0]]
     return Chosen(
@@ -156,7 +161,7 @@ def choose(
         learner=candidates[picked].name,
         centre=_with_nothing(fitted.effects(trial.x)).mean(axis=0),
         mean=over.mean(axis=0),
-        error=over.std(axis=0, ddof=1) / np.sqrt(len(trial)),
+        error=_errors(over, trial.group),
         slope=found[picked].kept,
         evident=found[picked].t > needed,
         needed_t=needed,
@@ -190,11 +195,12 @@ def _unseen(trial: Trial, candidates: Sequence[Learner], folds: int, seed: int) 
 def _gains(trial: Trial, unseen: F64, fold: I64) -> F64:
     """Return (L, folds) gains of the rankings, the mean over arms."""
     out = np.zeros((len(unseen), int(fold.max()) + 1))
+    weights = trial.weight
     for k in range(out.shape[1]):
         for arm in range(1, trial.arms):
             rows = (fold == k) & ((trial.arm == 0) | (trial.arm == arm))
-            y, treated = trial.outcome[rows], trial.arm[rows] == arm
-            out[:, k] += [gain(y, own[rows, arm - 1], treated) for own in unseen]
+            y, treated, weight = trial.outcome[rows], trial.arm[rows] == arm, None if weights is None else weights[rows]
+            out[:, k] += [gain(y, own[rows, arm - 1], treated, weight) for own in unseen]
     return out / (trial.arms - 1)
 
 
@@ -207,8 +213,8 @@ class _Slopes:
     terms: F64
 
 
-def _slopes(scores: F64, own: F64, fold: I64) -> _Slopes:
-    """Regress each contrast's scores on its unseen predictions, within folds."""
+def _slopes(scores: F64, own: F64, fold: I64, group: I64 | None) -> _Slopes:
+    """Regress each contrast's scores on its unseen predictions, within folds; errors hold for whole groups."""
     arms = scores.shape[1]
     away, rest = _within(_with_nothing(own), fold), _within(scores, fold)
     kept, t = np.zeros((arms, arms)), np.zeros((arms, arms))
@@ -221,7 +227,7 @@ def _slopes(scores: F64, own: F64, fold: I64) -> _Slopes:
         if power <= 1e-12 * float(came @ came):
             continue
         slope = float(told @ came) / power
-        error = float(np.sqrt(((told * (came - slope * told)) ** 2).sum())) / power
+        error = float(np.sqrt((_by_group(told * (came - slope * told), group) ** 2).sum())) / power
         t[a, b] = t[b, a] = slope / error
         kept[a, b] = kept[b, a] = min(slope**3 / (slope**2 + error**2), 1.0) if slope > 0.0 else 0.0
     return _Slopes(kept=kept, t=t, terms=np.column_stack(terms))
@@ -235,10 +241,28 @@ def _within(values: F64, fold: I64) -> F64:
     return out
 
 
-def _largest_null(terms: F64, alpha: float, seed: int) -> float:
+def _by_group(terms: F64, group: I64 | None) -> F64:
+    """Return the sums by group of (n,) or (n, c) terms; the terms themselves where each row is of somebody else."""
+    if group is None:
+        return terms
+    names, who = np.unique(group, return_inverse=True)
+    out = np.zeros((names.size, *terms.shape[1:]))
+    np.add.at(out, who, terms)
+    return out
+
+
+def _errors(over: F64, group: I64 | None) -> F64:
+    """Return the standard errors of the means of (n, K) columns."""
+    if group is None:
+        return np.asarray(over.std(axis=0, ddof=1) / np.sqrt(len(over)), dtype=np.float64)
+    sums = _by_group(over - over.mean(axis=0), group)
+    return np.asarray(np.sqrt((sums**2).sum(axis=0) * len(sums) / max(len(sums) - 1, 1)) / len(over), dtype=np.float64)
+
+
+def _largest_null(terms: F64, group: I64 | None, alpha: float, seed: int) -> float:
     """Return the (1 - alpha) point of the largest t over the columns of (n, c) terms if none had a mean above 0."""
-    away = terms - terms.mean(axis=0)
+    away = _by_group(terms - terms.mean(axis=0), group)
     spread = np.sqrt((away**2).sum(axis=0))
     away = np.divide(away, spread, out=np.zeros_like(away), where=spread > 0.0)
-    drawn = np.random.default_rng(seed).standard_normal((MULTIPLIERS, len(terms))) @ away
+    drawn = np.random.default_rng(seed).standard_normal((MULTIPLIERS, len(away))) @ away
     return float(np.quantile(drawn.max(axis=1), 1.0 - alpha))

@@ -4,19 +4,19 @@ Sources
 -------
 S, T and X: Künzel, Sekhon, Bickel & Yu (PNAS 2019). DR: Kennedy (2020), Towards optimal doubly robust estimation of
 heterogeneous causal effects. Ridge: Hoerl & Kennard (1970), its penalty by generalised cross-validation (Golub, Heath &
-Wahba 1979). All regress on the outcome's own scale, where effects add up.
+Wahba 1979). All regress on the outcome's own scale, where effects add up. Where arms were dealt by chances that
+differ, rows weigh by the inverse of theirs (Horvitz & Thompson 1952).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import lightgbm
 import numpy as np
 
-from cxreco.repeat.uplift import F64, I64, Learner, Trial, UpliftModel
+from cxreco.repeat.uplift import F64, Learner, Trial
+from cxreco.respond.lift import Crossed, Line, Regression, Term, Terms, crossed, summed
 
-Predict = Callable[[F64], F64]
 FOLDS = 3
 
 
@@ -28,7 +28,7 @@ class Base(Protocol):
         """What it is called in tables."""
         ...
 
-    def fit(self, x: F64, y: F64, weight: F64 | None = None, *, seed: int = 0) -> Predict:
+    def fit(self, x: F64, y: F64, weight: F64 | None = None, *, seed: int = 0) -> Regression:
         """Return what foretells y, (n,), from x, (n, d)."""
         ...
 
@@ -46,7 +46,7 @@ class Ridge:
     name: str = "linear"
     penalties: tuple[float, ...] = tuple(10.0**p for p in np.arange(-4.0, 2.1, 0.5))
 
-    def fit(self, x: F64, y: F64, weight: F64 | None = None, *, seed: int = 0) -> Predict:
+    def fit(self, x: F64, y: F64, weight: F64 | None = None, *, seed: int = 0) -> Line:
         """Return the fitted regression."""
         w = np.ones(y.size) if weight is None else weight
         w = w / w.mean()
@@ -61,8 +61,7 @@ class Ridge:
         values = np.maximum(values, 0.0)
         along = vectors.T @ (gram.T @ target)
         beta = vectors @ (along / (values + self._penalty(values, along, target)))
-        slope = beta / spread
-        return lambda z: np.asarray(usual + (_filled(z, centre) - centre) @ slope, dtype=np.float64)
+        return Line(usual=usual, centre=centre, slope=beta / spread)
 
     def _penalty(self, values: F64, along: F64, target: F64) -> float:
         n = target.size
@@ -78,11 +77,26 @@ class Ridge:
         return chosen
 
 
-def _filled(x: F64, centre: F64 | None = None) -> F64:
-    if centre is None:
-        known = np.isfinite(x)
-        centre = np.where(known, x, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return np.asarray(np.where(np.isfinite(x), x, centre), dtype=np.float64)
+def _filled(x: F64) -> F64:
+    known = np.isfinite(x)
+    centre = np.where(known, x, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.asarray(np.where(known, x, centre), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """Boosted trees as LightGBM has them in hand."""
+
+    booster: Any
+
+    @property
+    def text(self) -> str:
+        """The trees in LightGBM's text form."""
+        return str(self.booster.model_to_string())
+
+    def score(self, x: F64) -> F64:
+        """Return (n,) from (n, d)."""
+        return np.asarray(self.booster.predict(x, num_threads=1), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +110,7 @@ class Boosted:
     least_share: float = 0.02
     shrink: float = 50.0
 
-    def fit(self, x: F64, y: F64, weight: F64 | None = None, *, seed: int = 0) -> Predict:
+    def fit(self, x: F64, y: F64, weight: F64 | None = None, *, seed: int = 0) -> Grown:
         """Return the fitted regression."""
         params = {
             "objective": "regression", "num_leaves": self.leaves, "learning_rate": self.rate,
@@ -104,19 +118,19 @@ class Boosted:
             "feature_fraction": 0.7, "bagging_fraction": 0.7, "bagging_freq": 1, "seed": seed, "deterministic": True,
             "force_row_wise": True, "num_threads": 1, "verbosity": -1,
         }  # fmt: skip
-        booster = lightgbm.train(params, lightgbm.Dataset(x, y, weight=weight), num_boost_round=self.rounds)
-        return lambda z: np.asarray(booster.predict(z, num_threads=1), dtype=np.float64)
+        data = lightgbm.Dataset(x, y, weight=weight)
+        return Grown(booster=lightgbm.train(params, data, num_boost_round=self.rounds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """A model made of one function an arm."""
+    """A model made of a sum of regressions an arm."""
 
-    by_arm: tuple[Predict, ...]
+    by_arm: tuple[Terms, ...]
 
     def effects(self, x: F64) -> F64:
         """Return (n, K - 1) effects; see `uplift.UpliftModel`."""
-        return np.column_stack([of(x) for of in self.by_arm])
+        return np.column_stack([summed(terms, x) for terms in self.by_arm])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,27 +144,16 @@ class S:
         """What it is called in tables."""
         return f"S {self.base.name}"
 
-    def fit(self, trial: Trial, seed: int) -> UpliftModel:
+    def fit(self, trial: Trial, seed: int) -> Fitted:
         """Learn from a trial."""
         centre = _filled(trial.x).mean(axis=0)
-        fitted = self.base.fit(_crossed(trial.x, trial.arm, trial.arms, centre), trial.outcome, seed=seed)
+        rows = crossed(trial.x, trial.arm, trial.arms, centre)
+        fitted = self.base.fit(rows, trial.outcome, trial.weight, seed=seed)
 
-        def effect(arm: int) -> Predict:
-            def of(x: F64) -> F64:
-                with_it, without = (np.full(len(x), a, dtype=np.int64) for a in (arm, 0))
-                return fitted(_crossed(x, with_it, trial.arms, centre)) - fitted(
-                    _crossed(x, without, trial.arms, centre)
-                )
+        def dealt(arm: int, weight: float) -> Term:
+            return Term(weight=weight, of=fitted, cross=Crossed(arm=arm, arms=trial.arms, centre=centre))
 
-            return of
-
-        return Fitted(by_arm=tuple(effect(arm) for arm in range(1, trial.arms)))
-
-
-def _crossed(x: F64, arm: I64, arms: int, centre: F64) -> F64:
-    dealt = (arm[:, None] == np.arange(1, arms)[None, :]).astype(np.float64)
-    away = _filled(x, centre) - centre
-    return np.hstack([x, dealt, *(away * dealt[:, [a]] for a in range(arms - 1))])
+        return Fitted(by_arm=tuple((dealt(arm, 1.0), dealt(0, -1.0)) for arm in range(1, trial.arms)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,19 +167,15 @@ class T:
         """What it is called in tables."""
         return f"T {self.base.name}"
 
-    def fit(self, trial: Trial, seed: int) -> UpliftModel:
+    def fit(self, trial: Trial, seed: int) -> Fitted:
         """Learn from a trial."""
         means = _means(self.base, trial, seed)
-        return Fitted(by_arm=tuple(_less(mean, means[0]) for mean in means[1:]))
+        return Fitted(by_arm=tuple((Term(weight=1.0, of=m), Term(weight=-1.0, of=means[0])) for m in means[1:]))
 
 
-def _means(base: Base, trial: Trial, seed: int) -> list[Predict]:
+def _means(base: Base, trial: Trial, seed: int) -> list[Regression]:
     parts = [trial.take(trial.arm == arm) for arm in range(trial.arms)]
-    return [base.fit(part.x, part.outcome, seed=seed) for part in parts]
-
-
-def _less(first: Predict, second: Predict) -> Predict:
-    return lambda x: first(x) - second(x)
+    return [base.fit(part.x, part.outcome, part.weight, seed=seed) for part in parts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,22 +189,19 @@ class X:
         """What it is called in tables."""
         return f"X {self.base.name}"
 
-    def fit(self, trial: Trial, seed: int) -> UpliftModel:
+    def fit(self, trial: Trial, seed: int) -> Fitted:
         """Learn from a trial."""
         means = _means(self.base, trial, seed)
         control = trial.take(trial.arm == 0)
-        found: list[Predict] = []
+        found: list[Terms] = []
         for arm in range(1, trial.arms):
             treated = trial.take(trial.arm == arm)
-            one = self.base.fit(treated.x, treated.outcome - means[0](treated.x), seed=seed)
-            other = self.base.fit(control.x, means[arm](control.x) - control.outcome, seed=seed)
-            pair = trial.pair(arm)
-            found.append(_mixed(one, other, float(pair.propensity[:, 1].mean())))
+            gained, lost = treated.outcome - means[0].score(treated.x), means[arm].score(control.x) - control.outcome
+            one = self.base.fit(treated.x, gained, treated.weight, seed=seed)
+            other = self.base.fit(control.x, lost, control.weight, seed=seed)
+            share = float(trial.pair(arm).propensity[:, 1].mean())
+            found.append((Term(weight=share, of=other), Term(weight=1.0 - share, of=one)))
         return Fitted(by_arm=tuple(found))
-
-
-def _mixed(treated: Predict, control: Predict, propensity: float) -> Predict:
-    return lambda x: propensity * control(x) + (1.0 - propensity) * treated(x)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,11 +216,12 @@ class DR:
         """What it is called in tables."""
         return f"DR {self.base.name}"
 
-    def fit(self, trial: Trial, seed: int) -> UpliftModel:
+    def fit(self, trial: Trial, seed: int) -> Fitted:
         """Learn from a trial."""
         scores = doubly_robust(trial, self.inner, seed)
         lifts = scores[:, 1:] - scores[:, [0]]
-        return Fitted(by_arm=tuple(self.base.fit(trial.x, lift, seed=seed) for lift in lifts.T))
+        fitted = (self.base.fit(trial.x, lift, seed=seed) for lift in lifts.T)
+        return Fitted(by_arm=tuple((Term(weight=1.0, of=of),) for of in fitted))
 
 
 def doubly_robust(trial: Trial, base: Base, seed: int) -> F64:
@@ -238,7 +235,7 @@ def doubly_robust(trial: Trial, base: Base, seed: int) -> F64:
     for k in range(FOLDS):
         here = fold == k
         for arm, mean in enumerate(_means(base, trial.take(~here), seed)):
-            mu[here, arm] = mean(trial.x[here])
+            mu[here, arm] = mean.score(trial.x[here])
     dealt = trial.arm[:, None] == np.arange(trial.arms)[None, :]
     return np.asarray(mu + np.where(dealt, (trial.outcome[:, None] - mu) / trial.propensity, 0.0), dtype=np.float64)
 

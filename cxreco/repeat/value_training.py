@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from cxreco.errors import BadSpec
 from cxreco.journey import MODE_CODE, Mode
+from cxreco.repeat.lift_training import LiftRules, fit_lift, later_from
+from cxreco.repeat.messages import Messages
 from cxreco.repeat.soon import Soon
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
 from cxreco.respond.design import Beliefs, pooled, signals
 from cxreco.respond.head import Head, Prior, logit_of, prior_head
 from cxreco.respond.head_fitting import Rows, Trees, fit_head
+from cxreco.respond.lift import Lift
 from cxreco.respond.value import ANYWAY, BASE_SIGNALS, GROUNDED, HEADS, Basket, ValueModel, base_design
 from cxreco.respond.worth import Worth
 
@@ -91,6 +94,8 @@ class Answers:
         (n,) margin bought within the window, and soon.
     at
         (n,) microseconds, ascending.
+    messages
+        The trial of messages among them; None: not looked at.
     """
 
     x: F64
@@ -105,6 +110,7 @@ class Answers:
     margin: F64
     margin_soon: F64
     at: I64
+    messages: Messages | None = None
 
     def __len__(self) -> int:
         return int(self.mode.size)
@@ -122,14 +128,15 @@ class ValueSpec:
     stopped: Mapping[str, float]
     soon: Soon
     trees: Trees
+    lift: LiftRules
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "ValueSpec":
         """Read the tables of `models/value.toml`; an unknown one is an error that names it."""
-        unknown = set(spec) - {*HEADS, "basket", "trees"}
+        tables = [*HEADS, "basket", "trees", "lift"]
+        unknown = set(spec) - {*tables}
         if unknown:
-            raise BadSpec(f"unknown tables {sorted(unknown)}; known: {', '.join([*HEADS, 'basket', 'trees'])}",
-                          where="value.toml")  # fmt: skip
+            raise BadSpec(f"unknown tables {sorted(unknown)}; known: {', '.join(tables)}", where="value.toml")
         beliefs, rates, stopped = {}, {}, dict(STOPPED)
         told = dict(spec.get("order", {}))
         soon = Soon(**{key: float(told.pop(f"{key}_hours")) for key in ("visit", "message") if f"{key}_hours" in told})
@@ -153,6 +160,7 @@ class ValueSpec:
             stopped=stopped,
             soon=soon,
             trees=Trees(**spec.get("trees", {})),
+            lift=LiftRules.from_spec(spec.get("lift", {})),
         )
 
 
@@ -181,7 +189,21 @@ def fit_value(
     if len(answers) == 0:
         return model
     heads = {name: fit_head(_rows(name, model, answers), _prior(name, spec), spec.trees) for name in ANSWERED}
-    return replace(model, heads=anyway | heads)
+    taught = replace(model, heads=anyway | heads)
+    return taught if answers.messages is None else replace(taught, lift=_fit_lift(spec, model, taught, answers))
+
+
+def _fit_lift(spec: ValueSpec, untaught: ValueModel, taught: ValueModel, answers: Answers) -> Lift:
+    """Return what messages add beyond the pooled head, judged against one that saw as little as the learners did."""
+    messages = answers.messages
+    assert messages is not None  # noqa: S101 (for the type checker; `fit_value` asked)
+
+    def early() -> ValueModel:
+        rows = _rows("order", untaught, answers)
+        known = rows.part(slice(0, int(np.searchsorted(rows.at, later_from(messages)))))
+        return replace(taught, heads={**taught.heads, "order": fit_head(known, _prior("order", spec), spec.trees)})
+
+    return fit_lift(messages, early, taught, spec.lift)
 
 
 def _fit_anyway(spec: ValueSpec, name: str, undisturbed: Undisturbed, did: F64, rate: float) -> Head:

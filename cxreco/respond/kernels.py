@@ -333,7 +333,7 @@ def _brought(x: F64, own: float) -> float:
 
 @compiled
 def money(
-    x: F64, mode: I16, contact: Bool, hold: I64, moments: tuple[I64, I64], trees: F64, p: Packed
+    x: F64, mode: I16, contact: Bool, hold: I64, moments: tuple[I64, I64], learned: tuple[F64, F64], p: Packed
 ) -> tuple[F64, F64]:
     """Return (n,) the money of candidates of one or many moments, and (len(PARTS), n) what it is made of.
 
@@ -345,10 +345,11 @@ def money(
         (n,) row of the `hold` candidate of the same moment.
     moments
         (m,) rows of the `hold` candidates, and (n,) which of them each row belongs to.
-    trees
-        (8, m) scores of each head's trees at each moment; 0 where it has none.
+    learned
+        (8, m) scores of each head's trees at each moment, 0 where it has none; and (n,) what messages add to the chance
+        of an order soon beyond the pooled head.
     """
-    rows, of = moments
+    (rows, of), (trees, extra) = moments, learned
     n = mode.size
     facts, ground = np.empty((rows.size, 4)), np.empty((rows.size, len(HEADS)))
     phi, base = np.zeros(SIGNALS), np.empty(BASE_SIGNALS)
@@ -373,6 +374,8 @@ def money(
         annoys = 1.0 if contact[i] else p.on_a_page
         own = _own(row, p)
         soon = _probability(ORDER, phi, mode[i], facts[k, 1], ground[k, ORDER], p)
+        if extra[i] != 0.0:
+            soon = clipped(soon + extra[i], 0.0, 1.0)
         message = 1 if x[rows[k], _OUTBOUND] > 0.0 else 0
         won = p.carried[message] * (soon - facts[k, 2])
         returned, loss = _returned(row, phi, mode[i], trees[RETURNED, k], p)

@@ -22,6 +22,7 @@ from cxreco.request.propose import RequestModels
 from cxreco.respond.guardrails import Guardrails
 from cxreco.respond.head import Head
 from cxreco.respond.ladder import Bar, Ladder
+from cxreco.respond.lift import Lift
 from cxreco.respond.policy import Policy
 from cxreco.respond.value import HEADS, Basket, ValueModel, width_of
 from cxreco.respond.worth import Worth
@@ -81,13 +82,14 @@ class Playbook:
             "policy.json": plain(self.policy),
             "guardrails.json": plain(self.guardrails) | {"bar": plain(self.guardrails.bar)},
             "ladder.json": self.ladder.to_spec(),
-            "value.json": _value_out(self.value),
         }  # fmt: skip
+        lift, trees = self.value.lift.to_spec()
+        texts["value.json"] = _value_out(self.value) | {"lift": lift}
         files = {name: json.dumps(text, sort_keys=True, indent=1).encode() for name, text in texts.items()}
         for name, head in self.value.heads.items():
             if head.trees is not None:
                 files[f"heads/{name}.txt"] = head.trees.text.encode()
-        return files | {f"request/{name}": content for name, content in self.request.to_files().items()}
+        return files | trees | {f"request/{name}": content for name, content in self.request.to_files().items()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> "Playbook":
@@ -166,6 +168,8 @@ def _value_in(files: Mapping[str, bytes]) -> ValueModel:
         stopped=saved["stopped"],
         worth=Worth.from_spec(saved["worth"]),
         rates=saved["rates"],
+        # Playbooks from before messages had a lift of their own have none.
+        lift=Lift.from_spec(saved["lift"], files) if "lift" in saved else Lift(),
     )
 
 

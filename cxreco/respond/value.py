@@ -24,6 +24,7 @@ from cxreco.request.forests import Forests, Together, scored
 from cxreco.respond import kernels
 from cxreco.respond.design import WIDTH, pooled, signals
 from cxreco.respond.head import Head, logit_of
+from cxreco.respond.lift import Lift
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
@@ -113,6 +114,8 @@ class ValueModel:
     rates
         By head, what is expected where nothing else is known: of `base` and `soon` an order, of `returned` something
         of an order coming back, of the others what their name says. And `own_returns`, see there; 0 where it is absent.
+    lift
+        What messages add beyond the `order` head, where the log carried it.
     """
 
     heads: Mapping[str, Head]
@@ -121,6 +124,7 @@ class ValueModel:
     stopped: float
     worth: Worth
     rates: Mapping[str, float]
+    lift: Lift = field(default_factory=Lift)
     packed: kernels.Packed = field(init=False, repr=False, compare=False)
     trees: Forests = field(init=False, repr=False, compare=False)
 
@@ -153,10 +157,11 @@ class ValueModel:
             (n,) whether offering it is a contact, which may annoy.
         """
         x, mode, trees = candidates.x, candidates.mode, self.trees
+        extra = self.lift.extra(x, mode)
         if trees.alone:
-            money, parts = _money(x, mode, contact, trees.scores(x[0]), self.packed)
+            money, parts = _money(x, mode, contact, (trees.scores(x[0]), extra), self.packed)
         else:
-            money, parts = _money_by(x, mode, contact, trees.together, self.packed)
+            money, parts = _money_by(x, mode, contact, (trees.together, extra), self.packed)
         return Values(money=money, over_hold=money - money[0], parts=dict(zip(kernels.PARTS, parts, strict=True)))
 
     def values_of(self, x: F64, mode: I16, contact: NDArray[np.bool_], hold: I64) -> Values:
@@ -175,6 +180,7 @@ class ValueModel:
         anyway = expit(self.anyway("base", moment))[of]
         served = np.column_stack([base_design(moment)[of], design])
         soon = self.heads["order"].probability(moment, served, self.anyway("soon", moment)[of], of)
+        soon = np.clip(soon + self.lift.extra(x, mode), 0.0, 1.0)
         page, message = self.carried
         won = np.where(moment[:, VALUE_COLUMN["on_outbound"]] > 0.0, message, page)[of] * (soon - soon[hold])
         own, brought = self.basket.own(x), self.basket.won(x)
@@ -239,15 +245,19 @@ class ValueModel:
 
 
 @compiled
-def _money(x: F64, mode: I16, contact: NDArray[np.bool_], trees: F64, p: kernels.Packed) -> tuple[F64, F64]:
-    """Return `kernels.money` of one moment; `trees` is (8,) what each head's trees say of it."""
+def _money(
+    x: F64, mode: I16, contact: NDArray[np.bool_], learned: tuple[F64, F64], p: kernels.Packed
+) -> tuple[F64, F64]:
+    """Return `kernels.money` of one moment; `learned` is (8,) what each head's trees say of it, and its lifts."""
     hold = np.zeros(mode.size, np.int64)
-    return kernels.money(x, mode, contact, hold, (hold[:1], hold), trees.reshape(-1, 1), p)
+    return kernels.money(x, mode, contact, hold, (hold[:1], hold), (learned[0].reshape(-1, 1), learned[1]), p)
 
 
 @compiled
-def _money_by(x: F64, mode: I16, contact: NDArray[np.bool_], trees: Together, p: kernels.Packed) -> tuple[F64, F64]:
-    return _money(x, mode, contact, scored(x[0], trees), p)
+def _money_by(
+    x: F64, mode: I16, contact: NDArray[np.bool_], learned: tuple[Together, F64], p: kernels.Packed
+) -> tuple[F64, F64]:
+    return _money(x, mode, contact, (scored(x[0], learned[0]), learned[1]), p)
 
 
 def own_returns(orders: F64, share: F64, lines: F64, usual: float) -> F64:

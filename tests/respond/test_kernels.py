@@ -12,6 +12,7 @@ from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
 from cxreco.respond import kernels
 from cxreco.respond.design import SIGNALS
 from cxreco.respond.design import signals as readable_signals
+from cxreco.respond.lift import COACH, SEEN, Lift, Line, Term
 from cxreco.respond.playbook import Playbook
 from cxreco.respond.value import BASE_SIGNALS, GROUNDED, HEADS, OWN_RETURNS, base_design
 
@@ -50,7 +51,9 @@ def test_money_is_the_same_and_does_not_depend_on_the_company(playbook: Playbook
     taught = {name: replace(h, theta=h.theta + 0.3 * rng.normal(size=h.theta.size))
               for name, h in playbook.value.heads.items()}  # fmt: skip
     rates = {**playbook.value.rates, OWN_RETURNS: float(rng.choice([0.0, rng.random()]))}
-    model = replace(playbook.value, heads=taught, stopped=float(rng.random()), rates=rates)
+    line = Line(usual=0.02, centre=rng.random(len(SEEN)), slope=0.05 * rng.normal(size=len(SEEN)))
+    lift = Lift(terms=(Term(weight=1.0, of=line),), kept=1.0, low=-0.4, high=0.4)
+    model = replace(playbook.value, heads=taught, stopped=float(rng.random()), rates=rates, lift=lift)
     x = rows(seed, 7 * moments)
     mode = np.tile([0, 1, 2, 3, 4, 4, 2], moments).astype(np.int16)
     assert set(mode) == set(range(len(MODES)))
@@ -58,12 +61,14 @@ def test_money_is_the_same_and_does_not_depend_on_the_company(playbook: Playbook
     contact = (rng.random(mode.size) < 0.4) & (mode > 0)
     starts, of = np.unique(hold, return_inverse=True)
     trees = np.zeros((len(HEADS), moments))
-    money, parts = kernels.money(x, mode, contact, hold, (starts, of), trees, model.packed)
+    extra = model.lift.extra(x, mode)
+    assert np.all((extra == 0.0) | (mode == COACH)) and np.any(extra)
+    money, parts = kernels.money(x, mode, contact, hold, (starts, of), (trees, extra), model.packed)
     expected = model.values_of(x, mode, contact, hold)
     np.testing.assert_allclose(money, expected.money, rtol=1e-9, atol=1e-9)
     for name, part in zip(kernels.PARTS, parts, strict=True):
         np.testing.assert_allclose(part, expected.parts[name], rtol=1e-9, atol=1e-9, err_msg=name)
     alone = kernels.money(
-        x[:7], mode[:7], contact[:7], hold[:7], (starts[:1], of[:7]), trees[:, :1], model.packed
+        x[:7], mode[:7], contact[:7], hold[:7], (starts[:1], of[:7]), (trees[:, :1], extra[:7]), model.packed
     )  # fmt: skip
     assert alone[0].tobytes() == money[:7].tobytes() and alone[1].tobytes() == parts[:, :7].tobytes()
