@@ -39,7 +39,7 @@ class LiftRules:
         Smallest logged chance of sending or holding back that counts: rarer ones weigh too much.
     """
 
-    least: float = 200.0
+    least: float = 100.0
     alpha: float = 0.05
     least_chance: float = 0.01
     folds: int = 5
