@@ -31,7 +31,6 @@ from cxreco.pipelines.gather import gathered
 from cxreco.pipelines.season import Offered, Season, branch, expected
 from cxreco.pipelines.workspace import opened
 from cxreco.repeat.lift_training import LiftRules, lift_of
-from cxreco.repeat.messages import Messages, messages_of
 from cxreco.repeat.training import Lessons, answers_of, fit_playbook, learn
 from cxreco.repeat.uplift_choice import Rules, choose
 from cxreco.repeat.value_training import ValueSpec
@@ -96,7 +95,7 @@ def measured(plot: Plot, later: int, random: float, home: Path, console: Console
 
 
 def forced(lessons: Lessons, pooled: Playbook) -> tuple[Lift, str]:
-    """Return the lift of the learner that ranks best, whatever the evidence for it; none where nothing can be learned."""
+    """Return the lift of the learner that ranks best, whatever the evidence; none where nothing can be learned."""
     spec = ValueSpec.from_spec(lessons.specs["value"])
     rules = LiftRules()
     answers, _ = answers_of(lessons.log, lessons.worth, spec.soon, as_of=lessons.log.now, lift=rules)
@@ -128,7 +127,7 @@ def judged(noted: Sequence[tuple[str, Offered]], books: Mapping[str, Playbook]) 
         apart = got[name] - got["pooled"]
         out[name] = {
             "correlation": _interval(at, np.column_stack([believed[name], truth]), _correlation),
-            "got": float(got[name].mean()), "less_pooled": _interval(who, apart[:, None], lambda rows: float(rows.mean())),
+            "got": float(got[name].mean()), "less_pooled": _interval(who, apart[:, None], _mean),
             "sent": float(np.mean([_sending(books[name], offered) for _, offered in noted])),
         }  # fmt: skip
     return out
@@ -136,7 +135,7 @@ def judged(noted: Sequence[tuple[str, Offered]], books: Mapping[str, Playbook]) 
 
 def _messages(book: Playbook, offered: Offered) -> F64:
     values = ValueModel.values(book.value, offered.candidates, offered.contact)
-    return values.over_hold[offered.candidates.mode == COACH]
+    return np.asarray(values.over_hold[offered.candidates.mode == COACH], dtype=np.float64)
 
 
 def _sending(book: Playbook, offered: Offered) -> float:
@@ -144,8 +143,12 @@ def _sending(book: Playbook, offered: Offered) -> float:
     return float(book.policy.distribution(values.over_hold, offered.candidates.mode).mode[COACH])
 
 
+def _mean(rows: F64) -> float:
+    return float(rows.mean())
+
+
 def _correlation(rows: F64) -> float:
-    return float(np.corrcoef(rows.T)[0, 1])
+    return float(np.corrcoef(rows[:, 0], rows[:, 1])[0, 1])
 
 
 def _interval(who: NDArray[np.int64], rows: F64, of: Any) -> tuple[float, float, float]:  # noqa: ANN401

@@ -138,6 +138,8 @@ def _decision(record: dict[str, Any], seq: int) -> dict[str, Any]:
         "n_admitted": len(record["candidates"]["keys"]),
         "contact": record["contact"],
         "assigned_arm": record["assigned_arm"],
+        # Decisions of before it was looked at say nothing of it.
+        "still_worth": record["parts"].get("still_worth", 0.0),
     }
 
 

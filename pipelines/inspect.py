@@ -145,6 +145,9 @@ _EXPECTED = (
 )
 
 
+_MONEY = {"still_worth": "what the customer is still worth, in money"}
+
+
 def _expected(parts: dict[str, float]) -> Table:
     """Return the chances that a value was made of as chances, and money as money."""
     table = Table("what", "how much", title="What it expects to follow")
@@ -153,7 +156,7 @@ def _expected(parts: dict[str, float]) -> Table:
         if name not in parts or (name == "wrong" and not parts[name]):
             continue
         chance = name in said
-        text = f"chance {said[name]}" if chance else f"{name} of an order, in money"
+        text = f"chance {said[name]}" if chance else _MONEY.get(name, f"{name} of an order, in money")
         table.add_row(escape(text), f"{parts[name]:.2%}" if chance else f"{parts[name]:.2f}")
     return table
 

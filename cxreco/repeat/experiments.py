@@ -100,15 +100,16 @@ def assignments_of(decisions: pd.DataFrame, customer: I64, dealt: Callable[[str]
 
     Returns
     -------
-    Columns ASSIGNMENTS, a row a customer.
+    Columns ASSIGNMENTS, a row a customer; and `still_worth` where decisions have it: before any arm acted.
     """
-    frame = decisions[["customer_id", "at", "seq", "assigned_arm"]].assign(customer=customer)
+    told = [name for name in ("still_worth",) if name in decisions]
+    frame = decisions[["customer_id", "at", "seq", "assigned_arm", *told]].assign(customer=customer)
     frame["arm"] = frame["customer_id"].map({name: str(dealt(name)) for name in frame["customer_id"].unique()})
     before = frame.loc[frame["arm"] != frame["assigned_arm"], "seq"]
     if len(before):
         frame = frame[frame["seq"] > before.max()]
     first = frame.sort_values(["at", "seq"]).drop_duplicates("customer_id").rename(columns={"at": "from_at"})
-    return checked(first[["customer_id", "customer", "arm", "from_at"]], ASSIGNMENTS, name="assignments")
+    return checked(first[["customer_id", "customer", "arm", "from_at", *told]], ASSIGNMENTS, name="assignments")
 
 
 def customer_weeks(
@@ -119,7 +120,8 @@ def customer_weeks(
     Parameters
     ----------
     assignments
-        Columns ASSIGNMENTS, a row a customer; later than `as_of` does not count.
+        Columns ASSIGNMENTS, a row a customer; later than `as_of` does not count. A column `still_worth` is what they
+        were still worth then (absent: 0): who leaves is priced by that, whatever an arm did since.
     ticks
         (n_ticks,) of TICK, sorted by customer, at, seq.
     worth
@@ -155,6 +157,7 @@ def customer_weeks(
         complained=totals["complained"],
         unsubscribed=totals["unsubscribed"],
         satisfied=totals.pop("satisfied"),
+        still_worth=frame["still_worth"].to_numpy(np.float64) if "still_worth" in frame else 0.0,
     )
     del totals["margin"]
     weeks = (as_of - start) / WEEK

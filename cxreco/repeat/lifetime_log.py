@@ -20,6 +20,7 @@ from cxreco.repeat.lifetime import (
     lifetimes,
 )
 from cxreco.repeat.origins import unit_money
+from cxreco.respond.still_worth import StillWorth
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
@@ -46,6 +47,28 @@ class Bought:
             np.searchsorted(who, lines["customer"]), worth.margin * quantity * margin, minlength=who.size
         )
         return cls(purchases=purchases, customer=who, margin=total / (purchases.repeats + 1.0))
+
+    @classmethod
+    def served(cls, ticks: NDArray[np.void], at: int) -> Self:
+        """Read the same from orders before `at`, as the state counts them: see `respond.still_worth`.
+
+        Every order counts, age is from when the customer was first seen, and margins are the shop's own, unweighted.
+        """
+        ticks = ticks[(ticks["at"] < at) & (ticks["kind"] != Kind.DECIDED)]
+        orders = ticks[ticks["kind"] == Kind.ORDER]
+        who, of, count = np.unique(orders["customer"], return_inverse=True, return_counts=True)
+        first, last = np.full(who.size, at, dtype=np.int64), np.zeros(who.size, dtype=np.int64)
+        seen = ticks[np.isin(ticks["customer"], who)]
+        np.minimum.at(first, np.searchsorted(who, seen["customer"]), seen["at"])
+        np.maximum.at(last, of, orders["at"])
+        margin = orders["margin"].astype(np.float64)
+        known = np.isfinite(margin)
+        mean = np.bincount(of[known], margin[known], who.size) / np.maximum(np.bincount(of[known], None, who.size), 1)
+        # Whole days: a likelihood is asked once for all who are alike.
+        age = np.ceil((at - first) / DAY)
+        days = np.where(count > 1, np.clip(np.round((last - first) / DAY), 1.0, age), 0.0)
+        found = Purchases(repeats=(count - 1).astype(np.float64), last=days, age=age)
+        return cls(purchases=found, customer=who.astype(np.int64), margin=mean)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +98,30 @@ class LifetimeModel:
             self.activity, self.order_value, bought.purchases, bought.margin, bought.customer,
             days=days, discount=discount,
         )  # fmt: skip
+
+
+def fit_still_worth(ticks: NDArray[np.void], now: int, days: float) -> StillWorth:
+    """Learn what customers are still worth, to be asked at decisions; where too few came back to tell, nothing.
+
+    Parameters
+    ----------
+    now
+        What comes later is not looked at, microseconds.
+    days
+        Horizon.
+    """
+    bought = Bought.served(ticks, now)
+    try:
+        model = LifetimeModel.fit(bought)
+    except BadInput:
+        return StillWorth(days=days)
+    of, order = model.activity, model.order_value
+    usual = float(order.mean(np.zeros(1), np.zeros(1))[0])
+    if not np.isfinite(usual):
+        usual = float(bought.margin[bought.margin > 0.0].mean())
+    return StillWorth(
+        r=of.r, alpha=of.alpha, a=of.a, b=of.b, p=order.p, q=order.q, gamma=order.gamma, usual=usual, days=days
+    )
 
 
 def lifetime_report(ticks: NDArray[np.void], now: int, worth: Worth) -> dict[str, float]:

@@ -53,8 +53,8 @@ class Outcomes:
         `decision_id, customer_id, at, mode`; 0/1 as floats: `ordered, returned, cancelled, complained, unsubscribed,
         surveyed, satisfied, accepted, dismissed, wrong_auto, stopped` (an order of the shop's, in its notice),
         `contact`; `orders, lines, revenue, margin` (bought), `kept_margin` (less what came back), `returned_lines,
-        returned_price, cancelled_lines`; `money_observed`, `predicted_loss` (of returns still to come), `money` (NaN
-        before the order window is over); booleans `ripe_order, ripe_harm`.
+        returned_price, cancelled_lines`; `still_worth` as decided; `money_observed`, `predicted_loss` (of
+        returns still to come), `money` (NaN before the order window is over); booleans `ripe_order, ripe_harm`.
     as_of
         The instant of judgement, microseconds.
     orphans
@@ -98,7 +98,8 @@ def outcomes_of(
     Parameters
     ----------
     decisions
-        Columns DECISIONS, any order; a boolean column `contact` overrides the rule of `tables.contacts`.
+        Columns DECISIONS, any order; a boolean column `contact` overrides the rule of `tables.contacts`, and
+        `still_worth` is what the customer was still worth when it was decided, in money (absent: 0).
     ticks
         (n_ticks,) of TICK, sorted by customer, at, seq; ticks later than `as_of` are not looked at.
     customer
@@ -195,6 +196,7 @@ def _joined(
         "returned_price": harm.returned_price,
         "cancelled_lines": harm.cancelled,
         "delay": harm.delay,
+        "still_worth": decisions["still_worth"] if "still_worth" in decisions else np.zeros(len(decisions)),
     }
     frame = decisions[["decision_id", "customer_id", "at", "mode"]].copy()
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in (zero_one | sums).items()}
@@ -218,6 +220,7 @@ def _price(frame: pd.DataFrame, worth: Worth, as_of: int, rate: float | F64) -> 
         complained=column["complained"],
         unsubscribed=column["unsubscribed"],
         satisfied=column["satisfied"],
+        still_worth=column["still_worth"],
     )
     observed = observed - worth.contact * column["contact"]
     coming = _still_to_come(frame, worth, as_of, rate)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from cxreco.errors import BadSpec
 from cxreco.journey import DAY, MODE_CODE, Mode
 from cxreco.recognise.undated import PLACE, PLACE_DAYS
 from cxreco.repeat.history import Revisited, Yardstick, revisit
-from cxreco.repeat.lifetime_log import lifetime_report
+from cxreco.repeat.lifetime_log import fit_still_worth, lifetime_report
 from cxreco.repeat.lift_training import LiftRules
 from cxreco.repeat.log import Log, published
 from cxreco.repeat.messages import messages_of
@@ -168,7 +168,10 @@ def fit_playbook(lessons: Lessons, *, salt: str, until: int | None = None) -> Pl
     answers, placed = answers_of(lessons.log, worth, spec.soon, as_of=as_of, lift=spec.lift)
     undisturbed = lessons.revisited.undisturbed.before(as_of - worth.order_window)
     returns = returns_of(lessons.log.ticks, worth, as_of=as_of)
-    value = fit_value(spec, worth, undisturbed, answers, returns=returns)
+    value = replace(
+        fit_value(spec, worth, undisturbed, answers, returns=returns),
+        still_worth=fit_still_worth(lessons.log.ticks, as_of, worth.lifetime_days),
+    )
     guardrails = Guardrails.from_spec(specs["guardrails"])
     usual = max(value.basket.usual, 1e-6)
     return sealed(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cxreco.compiled import compiled
 from cxreco.journey import MODE_CODE, MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN
+from cxreco.respond.still_worth import still_worth
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -24,6 +25,7 @@ Bool = NDArray[np.bool_]
 SIGNALS, BASE_SIGNALS = 23, 12
 PARTS: tuple[str, ...] = (
     "order", "order_anyway", "order_soon", "margin", "returned", "complained", "unsubscribed", "satisfied", "wrong",
+    "still_worth",
 )  # fmt: skip
 # The heads in the order of `Packed`.
 BASE, SOON, ORDER, RETURNED, COMPLAINED, UNSUBSCRIBED, SATISFIED, WRONG = range(8)
@@ -87,13 +89,16 @@ class Packed(NamedTuple):
         (8,) what is expected where nothing else is known; of `order` and `wrong` not read.
     money
         Of a unit of margin, of a return's handling and its share of the price, of a complaint, an unsubscribe, a
-        pleased answer and a contact; then the share of the price that is margin, and of handling a stopped order.
+        pleased answer and a contact; then the share of the price that is margin, of handling a stopped order, and the
+        shares of what the customer is still worth that a complaint and an unsubscribe cost besides.
     usual, pseudo_orders, on_a_page, stopped
         See `value`.
     carried
         (2,) on a page, and after a message.
     own_returns
         (2,) weight of the customer's own returns, and the orders that everybody's count for beside them.
+    lifetime
+        As `StillWorth.numbers`.
     """
 
     moment: F64
@@ -107,9 +112,11 @@ class Packed(NamedTuple):
     on_a_page: float
     stopped: float
     own_returns: F64
+    lifetime: F64
 
 
 MARGIN, HANDLING, PRICE_SHARE, COMPLAINT, UNSUBSCRIBE, PLEASED, CONTACT, MARGIN_SHARE, STOPPED = range(9)
+COMPLAINT_OF_WORTH, UNSUBSCRIBE_OF_WORTH = 9, 10
 
 
 def packed(
@@ -123,7 +130,7 @@ def packed(
     stopped: float,
     own_returns: tuple[float, float],
 ) -> Packed:
-    """Return a value model's numbers, packed.
+    """Return a value model's numbers, packed; nobody is still worth anything.
 
     Parameters
     ----------
@@ -132,7 +139,7 @@ def packed(
     rates
         By name of the head.
     money
-        As `Packed.money`, nine numbers.
+        As `Packed.money`, eleven numbers.
     basket
         `usual` and `pseudo_orders`.
     own_returns
@@ -157,6 +164,7 @@ def packed(
         on_a_page=float(on_a_page),
         stopped=float(stopped),
         own_returns=np.array(own_returns, dtype=np.float64),
+        lifetime=np.zeros(9),
     )
 
 
@@ -351,7 +359,7 @@ def money(
     """
     (rows, of), (trees, extra) = moments, learned
     n = mode.size
-    facts, ground = np.empty((rows.size, 4)), np.empty((rows.size, len(HEADS)))
+    facts, ground = np.empty((rows.size, 5)), np.empty((rows.size, len(HEADS)))
     phi, base = np.zeros(SIGNALS), np.empty(BASE_SIGNALS)
     for k in range(rows.size):
         row = x[rows[k]]
@@ -367,7 +375,8 @@ def money(
         facts[k, 2] = _probability(ORDER, phi, 0, facts[k, 1], ground[k, ORDER], p)
         _, loss = _returned(row, phi, 0, trees[RETURNED, k], p)
         facts[k, 3] = facts[k, 0] * (p.money[MARGIN] * _own(row, p) - loss)
-    out, parts = np.empty(n), np.zeros((9, n))
+        facts[k, 4] = p.money[MARGIN] * still_worth(row, p.lifetime)
+    out, parts = np.empty(n), np.zeros((len(PARTS), n))
     for i in range(n):
         k, row = of[i], x[i]
         write_signals(phi, row, p.usual)
@@ -388,8 +397,11 @@ def money(
         for head in (COMPLAINED, UNSUBSCRIBED, SATISFIED):
             offset = _logit(p.rates[head] * (1.0 if head == SATISFIED else annoys))
             parts[head + 1, i] = _probability(head, phi, mode[i], offset, ground[k, head], p)
-        total -= parts[5, i] * p.money[COMPLAINT] + parts[6, i] * p.money[UNSUBSCRIBE]
+        complaint = p.money[COMPLAINT] + p.money[COMPLAINT_OF_WORTH] * facts[k, 4]
+        unsubscribe = p.money[UNSUBSCRIBE] + p.money[UNSUBSCRIBE_OF_WORTH] * facts[k, 4]
+        total -= parts[5, i] * complaint + parts[6, i] * unsubscribe
         out[i] = total + parts[7, i] * p.money[PLEASED] - (p.money[CONTACT] if contact[i] else 0.0)
         parts[0, i] = clipped(facts[k, 0] + won, 0.0, 1.0)
         parts[1, i], parts[2, i], parts[3, i], parts[4, i] = facts[k, 0], soon, brought, returned
+        parts[9, i] = facts[k, 4]
     return out, parts

@@ -24,6 +24,7 @@ from cxreco.respond.head import Head
 from cxreco.respond.ladder import Bar, Ladder
 from cxreco.respond.lift import Lift
 from cxreco.respond.policy import Policy
+from cxreco.respond.still_worth import StillWorth
 from cxreco.respond.value import HEADS, Basket, ValueModel, width_of
 from cxreco.respond.worth import Worth
 
@@ -155,6 +156,7 @@ def _value_out(model: ValueModel) -> dict[str, Any]:
         "stopped": model.stopped,
         "worth": model.worth.to_spec(),
         "rates": dict(model.rates),
+        "still_worth": plain(model.still_worth),
     }
 
 
@@ -168,8 +170,9 @@ def _value_in(files: Mapping[str, bytes]) -> ValueModel:
         stopped=saved["stopped"],
         worth=Worth.from_spec(saved["worth"]),
         rates=saved["rates"],
-        # Playbooks from before messages had a lift of their own have none.
+        # Playbooks of before these were learned have neither.
         lift=Lift.from_spec(saved["lift"], files) if "lift" in saved else Lift(),
+        still_worth=StillWorth(**saved.get("still_worth", {})),
     )
 
 

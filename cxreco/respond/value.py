@@ -25,6 +25,7 @@ from cxreco.respond import kernels
 from cxreco.respond.design import WIDTH, pooled, signals
 from cxreco.respond.head import Head, logit_of
 from cxreco.respond.lift import Lift
+from cxreco.respond.still_worth import StillWorth
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
@@ -116,6 +117,8 @@ class ValueModel:
         of an order coming back, of the others what their name says. And `own_returns`, see there; 0 where it is absent.
     lift
         What messages add beyond the `order` head, where the log carried it.
+    still_worth
+        What customers are still worth: what a complaint and an unsubscribe may be priced by.
     """
 
     heads: Mapping[str, Head]
@@ -125,6 +128,7 @@ class ValueModel:
     worth: Worth
     rates: Mapping[str, float]
     lift: Lift = field(default_factory=Lift)
+    still_worth: StillWorth = field(default_factory=StillWorth)
     packed: kernels.Packed = field(init=False, repr=False, compare=False)
     trees: Forests = field(init=False, repr=False, compare=False)
 
@@ -135,14 +139,15 @@ class ValueModel:
             self.rates,
             (
                 worth.margin, worth.return_handling, worth.return_price_share, worth.complaint, worth.unsubscribe,
-                worth.satisfied, worth.contact, worth.margin_share, worth.cancel_handling,
+                worth.satisfied, worth.contact, worth.margin_share, worth.cancel_handling, worth.complaint_share,
+                worth.unsubscribe_share,
             ),
             (self.basket.usual, self.basket.pseudo_orders),
             carried=self.carried,
             stopped=self.stopped,
             on_a_page=ON_A_PAGE,
             own_returns=(self.rates.get(OWN_RETURNS, 0.0), USUAL_ORDERS),
-        )  # fmt: skip
+        )._replace(lifetime=self.still_worth.numbers)  # fmt: skip
         object.__setattr__(self, "packed", packed)
         object.__setattr__(self, "trees", Forests(parts=[self.heads[name].trees for name in HEADS]))
 
@@ -195,12 +200,15 @@ class ValueModel:
         complained, unsubscribed, satisfied = (
             self.heads[name].probability(moment, served, self.rare(name, contact), of) for name in GROUNDED[1:]
         )
-        money = money - complained * self.worth.complaint - unsubscribed * self.worth.unsubscribe
-        money = money + satisfied * self.worth.satisfied - contact * self.worth.contact
+        still = (self.worth.margin * self.still_worth.of(moment))[of]
+        money = money + self.worth.money(
+            complained=complained, unsubscribed=unsubscribed, satisfied=satisfied, still_worth=still
+        )
+        money = money - contact * self.worth.contact
         parts = {
             "order": np.clip(anyway + won, 0.0, 1.0), "order_anyway": anyway, "order_soon": soon, "margin": brought,
             "returned": returned, "complained": complained, "unsubscribed": unsubscribed, "satisfied": satisfied,
-            "wrong": np.where(automatic, wrong, 0.0),
+            "wrong": np.where(automatic, wrong, 0.0), "still_worth": still,
         }  # fmt: skip
         return Values(money=money, over_hold=money - money[hold], parts=parts)
 

@@ -19,10 +19,13 @@ _PLACES: Mapping[str, tuple[str, str]] = {
     "cancel_handling": ("worth", "cancel_handling"),
     "complaint": ("worth", "complaint"),
     "unsubscribe": ("worth", "unsubscribe"),
+    "complaint_share": ("worth", "complaint_share"),
+    "unsubscribe_share": ("worth", "unsubscribe_share"),
     "satisfied": ("worth", "satisfied"),
     "contact": ("worth", "contact"),
     "order_days": ("windows", "order"),
     "harm_days": ("windows", "harm"),
+    "lifetime_days": ("windows", "lifetime"),
     "pleased_nps": ("satisfied", "nps"),
     "pleased_csat": ("satisfied", "csat"),
     "pleased_ces": ("satisfied", "ces"),
@@ -49,8 +52,12 @@ class Worth:
         A cancelled line costs its margin and this much handling.
     complaint, unsubscribe, satisfied, contact
         Money per complaint, per unsubscribe, per pleased answer (gained), per contact made.
+    complaint_share, unsubscribe_share
+        What a complaint and an unsubscribe cost besides: a share of what the customer was still worth when decided on.
     order_days, harm_days
         Windows of orders and unsubscribes, and of returns, cancellations, complaints and surveys.
+    lifetime_days
+        Horizon of what a customer is still worth.
     pleased_nps, pleased_csat, pleased_ces
         Lowest score that counts as pleased.
     margin_share, return_rate
@@ -64,10 +71,13 @@ class Worth:
     cancel_handling: float = 0.5
     complaint: float = 12.0
     unsubscribe: float = 8.0
+    complaint_share: float = 0.0
+    unsubscribe_share: float = 0.0
     satisfied: float = 1.0
     contact: float = 0.20
     order_days: float = 3.0
     harm_days: float = 30.0
+    lifetime_days: float = 365.0
     pleased_nps: float = 9.0
     pleased_csat: float = 4.0
     pleased_ces: float = 6.0
@@ -81,6 +91,11 @@ class Worth:
                 raise BadSpec(f"must be a number of at least 0, got {value!r}", where=f"reward.{name}")
         if not 0.0 < self.order_days <= self.harm_days:
             raise BadSpec("windows must satisfy 0 < order <= harm", where="reward.windows")
+        for share in ("complaint_share", "unsubscribe_share"):
+            if getattr(self, share) > 1.0:
+                raise BadSpec(f"is a share, at most 1, got {getattr(self, share)!r}", where=f"reward.worth.{share}")
+        if self.lifetime_days == 0.0:
+            raise BadSpec("must be above 0", where="reward.windows.lifetime")
         if self.margin_share > 1.0 or self.return_rate > 1.0:
             raise BadSpec("margin_share and return_rate are shares, at most 1", where="reward.prior")
 
@@ -144,6 +159,7 @@ class Worth:
         complained: ArrayLike = 0.0,
         unsubscribed: ArrayLike = 0.0,
         satisfied: ArrayLike = 0.0,
+        still_worth: ArrayLike = 0.0,
     ) -> NDArray[np.float64]:
         """Money of outcomes, or of their expectations (the map is linear), without the cost of the contact itself.
 
@@ -157,14 +173,17 @@ class Worth:
             Lines returned and cancelled.
         complained, unsubscribed, satisfied
             Counts, 0/1 flags or probabilities. All arguments broadcast together.
+        still_worth
+            Money that the customer was still worth when it was decided.
         """
+        still = np.asarray(still_worth, dtype=np.float64)
         return np.asarray(
             self.margin * np.asarray(margin, dtype=np.float64)
             - self.return_price_share * np.asarray(returned_price, dtype=np.float64)
             - self.return_handling * np.asarray(returned, dtype=np.float64)
             - self.cancel_handling * np.asarray(cancelled, dtype=np.float64)
-            - self.complaint * np.asarray(complained, dtype=np.float64)
-            - self.unsubscribe * np.asarray(unsubscribed, dtype=np.float64)
+            - (self.complaint + self.complaint_share * still) * np.asarray(complained, dtype=np.float64)
+            - (self.unsubscribe + self.unsubscribe_share * still) * np.asarray(unsubscribed, dtype=np.float64)
             + self.satisfied * np.asarray(satisfied, dtype=np.float64)
         )
 

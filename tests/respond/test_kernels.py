@@ -14,6 +14,7 @@ from cxreco.respond.design import SIGNALS
 from cxreco.respond.design import signals as readable_signals
 from cxreco.respond.lift import COACH, SEEN, Lift, Line, Term
 from cxreco.respond.playbook import Playbook
+from cxreco.respond.still_worth import StillWorth
 from cxreco.respond.value import BASE_SIGNALS, GROUNDED, HEADS, OWN_RETURNS, base_design
 
 
@@ -53,7 +54,10 @@ def test_money_is_the_same_and_does_not_depend_on_the_company(playbook: Playbook
     rates = {**playbook.value.rates, OWN_RETURNS: float(rng.choice([0.0, rng.random()]))}
     line = Line(usual=0.02, centre=rng.random(len(SEEN)), slope=0.05 * rng.normal(size=len(SEEN)))
     lift = Lift(terms=(Term(weight=1.0, of=line),), kept=1.0, low=-0.4, high=0.4)
-    model = replace(playbook.value, heads=taught, stopped=float(rng.random()), rates=rates, lift=lift)
+    still = StillWorth(r=0.3, alpha=20.0, a=0.8, b=2.4, p=6.0, q=3.7, gamma=15.0, usual=9.0)
+    worth = replace(playbook.value.worth, complaint_share=float(rng.random()), unsubscribe_share=float(rng.random()))
+    model = replace(playbook.value, heads=taught, stopped=float(rng.random()), rates=rates, lift=lift,
+                    still_worth=still, worth=worth)  # fmt: skip
     x = rows(seed, 7 * moments)
     mode = np.tile([0, 1, 2, 3, 4, 4, 2], moments).astype(np.int16)
     assert set(mode) == set(range(len(MODES)))
@@ -68,6 +72,8 @@ def test_money_is_the_same_and_does_not_depend_on_the_company(playbook: Playbook
     np.testing.assert_allclose(money, expected.money, rtol=1e-9, atol=1e-9)
     for name, part in zip(kernels.PARTS, parts, strict=True):
         np.testing.assert_allclose(part, expected.parts[name], rtol=1e-9, atol=1e-9, err_msg=name)
+    # What somebody is still worth is the same to the bit wherever it is asked: at decisions and in training.
+    assert parts[kernels.PARTS.index("still_worth")].tobytes() == expected.parts["still_worth"].tobytes()
     alone = kernels.money(
         x[:7], mode[:7], contact[:7], hold[:7], (starts[:1], of[:7]), (trees[:, :1], extra[:7]), model.packed
     )  # fmt: skip
