@@ -2,8 +2,8 @@
 
 1. *Choose* among the learners of `uplift_learners.py` on the earlier three quarters of the messages, by cross-validated
    gain (`uplift_choice.choose`), on what orders came beyond the pooled head: folds and errors by customer.
-2. *Keep* it only if its differences between messages are evident there, and if it foretells what messages added on the
-   later quarter better than the pooled head, by doubly robust scores of what neither has seen.
+2. *Keep* it only if its differences between messages are evident there, and if on the later quarter it foretells which
+   messages added more better than the pooled head alone, by doubly robust scores of what neither has seen.
 3. *Learn* it again from all messages. Else the pooled head stands alone, and it is said why.
 """
 
@@ -97,7 +97,10 @@ def fit_lift(
         judged = _Judged.of(lift_of(chosen, before), after, rules.seed)
     except BadInput as thin:
         return Lift(said=f"the messages could not be judged: {thin}", report=counts)
-    report = counts | {"t": float(chosen.learned_t), "needed_t": chosen.needed_t} | judged.report()
+    report = counts | {
+        "t": chosen.learned_t, "needed_t": chosen.needed_t, "mean": float(chosen.mean[1]),
+        "mean_error": float(chosen.error[1]), **judged.report(),
+    }  # fmt: skip
     best = f"{chosen.learner} tells best whom messages make order, of {len(every)} learners"
     if not bool(chosen.evident[0, 1]):
         said = f"{best}, but no difference is evident (t {chosen.learned_t:.1f} of {chosen.needed_t:.1f} needed)"
@@ -109,22 +112,21 @@ def fit_lift(
     lift = lift_of(choose(trial, candidates=again, rules=options, seed=rules.seed), trial)
     said = f"{best}: {judged.words()}; it learned from {sent:,} messages sent and {held:,} held back"
     return Lift(
-        learner=lift.learner, terms=lift.terms, centre=lift.centre, mean=lift.mean, kept=lift.kept, low=lift.low,
-        high=lift.high, said=said, report=report,
+        learner=lift.learner, terms=lift.terms, centre=lift.centre, kept=lift.kept, low=lift.low, high=lift.high,
+        said=said, report=report,
     )  # fmt: skip
 
 
 def lift_of(chosen: Chosen, trial: Trial) -> Lift:
-    """Return what a calibrated choice says of messages; its mean is shrunk as its differences are (Thompson 1968)."""
-    mean, error = float(chosen.mean[1]), float(chosen.error[1])
+    """Return what a calibrated choice says of how messages differ, within the range seen in training."""
     found = Lift(
         learner=chosen.learner, terms=served(chosen.model, trial), centre=float(chosen.centre[1]),
-        mean=mean**3 / max(mean**2 + error**2, 1e-300), kept=float(chosen.slope[0, 1]), low=-np.inf, high=np.inf,
+        kept=float(chosen.slope[0, 1]), low=-np.inf, high=np.inf,
     )  # fmt: skip
     told = found.of(trial.x)
     return Lift(
-        learner=found.learner, terms=found.terms, centre=found.centre, mean=found.mean, kept=found.kept,
-        low=float(told.min()), high=float(told.max()),
+        learner=found.learner, terms=found.terms, centre=found.centre, kept=found.kept, low=float(told.min()),
+        high=float(told.max()),
     )  # fmt: skip
 
 
@@ -154,7 +156,7 @@ class _Judged:
     gain
         What ranking by it brings over sending at random, in orders soon a message; interval over customers.
     better
-        By how much its squared error of the doubly robust scores is below that of the pooled head alone.
+        By how much its squared error of the differences in doubly robust scores is below that of no difference.
     """
 
     gain: Interval
@@ -165,7 +167,8 @@ class _Judged:
         told = lift.of(later.x)
         signed = np.where(later.arm == 1, 1.0 / later.propensity[:, 1], -1.0 / later.propensity[:, 0])
         scores: F64 = signed * later.outcome
-        better = float((2.0 * scores * told - told**2).mean())
+        away = told - told.mean()
+        better = float((2.0 * scores * away - away**2).mean())
         if np.ptp(later.arm) == 0:
             return cls(gain=Interval(value=nan, low=nan, high=nan), better=better)
         ranked = gain_interval(later.outcome, told, later.arm, seed=seed, weight=later.weight, group=later.group)

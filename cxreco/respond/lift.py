@@ -1,7 +1,8 @@
-"""What a message adds beyond the pooled head: the find of an uplift learner, where the evidence carried one.
+"""How much more one message adds than another, beyond the pooled head: the find of an uplift learner, if any is kept.
 
 Learned in `repeat/lift_training.py`, scored here. Learners of any kind come down to a weighted sum of lines and boosted
-trees over what is known of a message, in chances of an order soon, where effects add up; both are scored compiled.
+trees over what is known of a message, in chances of an order soon, where effects add up; both are scored compiled. How
+much messages add on average stays the pooled head's to say: it has beliefs to hold on to.
 """
 
 import math
@@ -113,7 +114,7 @@ def summed(terms: Terms, x: F64) -> F64:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lift:
-    """What messages add to the chance of an order soon beyond the pooled head; without terms, nothing.
+    """What is added to the chance of an order soon after a message, beyond the pooled head; without terms, nothing.
 
     Attributes
     ----------
@@ -121,8 +122,8 @@ class Lift:
         Name of the learner; empty: none is kept, and the pooled head stands alone.
     terms
         The effect as it foretells it.
-    centre, mean, kept
-        Mean of what it foretold in training; the mean that the log itself told, shrunk; what is kept of differences.
+    centre, kept
+        Mean of what it foretold in training, and what is kept of differences from it.
     low, high
         Smallest and largest found in training: nothing beyond them is believed.
     said
@@ -134,7 +135,6 @@ class Lift:
     learner: str = ""
     terms: Terms = ()
     centre: float = 0.0
-    mean: float = 0.0
     kept: float = 0.0
     low: float = -1.0
     high: float = 1.0
@@ -145,7 +145,7 @@ class Lift:
         """Return (n,) what messages add, from (n, len(SEEN))."""
         if not self.terms:
             return np.zeros(len(seen))
-        found = self.mean + self.kept * (summed(self.terms, seen) - self.centre)
+        found = self.kept * (summed(self.terms, seen) - self.centre)
         return np.asarray(np.clip(found, self.low, self.high), dtype=np.float64)
 
     def extra(self, x: F64, mode: I16) -> F64:
@@ -198,7 +198,7 @@ class Lift:
         return cls(**{name: saved[name] for name in _PLAIN}, report=saved["report"], terms=terms)
 
 
-_PLAIN = ("learner", "centre", "mean", "kept", "low", "high", "said")
+_PLAIN = ("learner", "centre", "kept", "low", "high", "said")
 
 
 def _file(number: int) -> str:

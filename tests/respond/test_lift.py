@@ -30,8 +30,8 @@ def trial(n, seed):
 def test_every_learner_is_served_as_it_was_learned_and_read_back_as_it_was_kept(learner):
     data, fresh = trial(500, 1), trial(60, 2).x
     model = learner.fit(data, seed=3)
-    lift = Lift(learner=learner.name, terms=served(model, data), mean=0.1, kept=0.7, centre=0.05, low=-0.6, high=0.6)
-    told = np.clip(0.1 + 0.7 * (model.effects(fresh)[:, 0] - 0.05), -0.6, 0.6)
+    lift = Lift(learner=learner.name, terms=served(model, data), kept=0.7, centre=0.05, low=-0.6, high=0.6)
+    told = np.clip(0.7 * (model.effects(fresh)[:, 0] - 0.05), -0.6, 0.6)
     np.testing.assert_allclose(lift.of(fresh), told, rtol=1e-12, atol=1e-12)
     spec, files = lift.to_spec()
     back = Lift.from_spec(spec, files)
