@@ -79,7 +79,7 @@ def card_of(
 
 ## Messages
 
-{_messages(playbook)}
+{playbook.value.lift.words()}
 
 ## Verdict
 
@@ -172,12 +172,6 @@ def _learned(before: Playbook, after: Playbook) -> Iterator[str]:
     yield from (said for _, said in clear)
     if not clear:
         yield "what it believes of each mode moved by less than it is unsure of"
-
-
-def _messages(playbook: Playbook) -> str:
-    lift = playbook.value.lift
-    learned = f"An uplift learner, {lift.learner}, adds to the pooled head" if lift.learner else "The pooled head alone"
-    return f"{learned} in what messages are worth: {lift.said}."
 
 
 def _categories(thresholds: object) -> str:

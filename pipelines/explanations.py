@@ -48,6 +48,7 @@ def explained(lessons: Lessons, playbook: Playbook, currency: str) -> dict[str, 
     for name, table in tree_attributions_of(playbook.value.heads, VALUE_FEATURES, moment).items():
         title = f"{name}: what its boosted part goes by"
         files |= _kept(f"{name}_trees", table, attribution_picture(table, title))
+    files[f"{FOLDER}/messages.txt"] = playbook.value.lift.words().encode()
     drivers = mode_drivers(playbook.value, decisions)
     if len(drivers):
         files |= _kept("modes", drivers, driver_picture(_said(drivers), currency))

@@ -71,9 +71,11 @@ def words(found: Lifetimes, currency: str, worth: Worth) -> str:
     alive = float(found.alive.sum())
     each = float(found.value.sum()) / max(alive, 1e-9)
     nobody = " (the log shows no sign of anybody leaving for good)" if found.alive.min() > 0.99 else ""
-    share = worth.unsubscribe / each if each > 0.0 else float("nan")
+    share = worth.unsubscribe_share + (worth.unsubscribe / each if each > 0.0 else float("nan"))
+    besides = f" and {worth.unsubscribe_share:.1%} of what they are still worth" if worth.unsubscribe_share else ""
     return (
         f"About {alive:,.0f} of {found.customer.size:,} customers are still active{nobody}; one of them is "
         f"worth {each:,.2f} {currency} of margin over the next year.\n"
-        f"models/reward.toml counts an unsubscribe as {worth.unsubscribe:.2f}: as if it cost {share:.1%} of that."
+        f"models/reward.toml counts an unsubscribe as {worth.unsubscribe:.2f}{besides}: as if it cost {share:.1%} of "
+        "that."
     )

@@ -134,16 +134,12 @@ def packed(
 
     Parameters
     ----------
-    heads
-        By name: coefficients, intercept, slope.
-    rates
-        By name of the head.
-    money
-        As `Packed.money`, eleven numbers.
+    heads, rates
+        By name of the head: coefficients, intercept, slope; and the rate.
     basket
         `usual` and `pseudo_orders`.
-    own_returns
-        As `Packed.own_returns`.
+    money, own_returns
+        As in `Packed`; `money` is eleven numbers.
     """
     moment, candidate = np.zeros((len(HEADS), BASE_SIGNALS)), np.zeros((len(HEADS), _MODES * SIGNALS))
     for row, name in enumerate(HEADS):
@@ -357,8 +353,7 @@ def money(
         (8, m) scores of each head's trees at each moment, 0 where it has none; and (n,) what messages add to the chance
         of an order soon beyond the pooled head.
     """
-    (rows, of), (trees, extra) = moments, learned
-    n = mode.size
+    (rows, of), (trees, extra), n = moments, learned, mode.size
     facts, ground = np.empty((rows.size, 5)), np.empty((rows.size, len(HEADS)))
     phi, base = np.zeros(SIGNALS), np.empty(BASE_SIGNALS)
     for k in range(rows.size):
@@ -380,11 +375,9 @@ def money(
     for i in range(n):
         k, row = of[i], x[i]
         write_signals(phi, row, p.usual)
-        annoys = 1.0 if contact[i] else p.on_a_page
-        own = _own(row, p)
+        annoys, own = 1.0 if contact[i] else p.on_a_page, _own(row, p)
         soon = _probability(ORDER, phi, mode[i], facts[k, 1], ground[k, ORDER], p)
-        if extra[i] != 0.0:
-            soon = clipped(soon + extra[i], 0.0, 1.0)
+        soon = clipped(soon + extra[i], 0.0, 1.0)
         message = 1 if x[rows[k], _OUTBOUND] > 0.0 else 0
         won = p.carried[message] * (soon - facts[k, 2])
         returned, loss = _returned(row, phi, mode[i], trees[RETURNED, k], p)

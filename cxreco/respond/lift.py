@@ -163,6 +163,12 @@ class Lift:
                 out[rows] = self.of(x[rows][:, COLUMNS])
         return out
 
+    def words(self) -> str:
+        """Say what tells messages apart, and why."""
+        if self.learner:
+            return f"The uplift learner {self.learner} tells messages apart beyond the pooled head: {self.said}."
+        return f"No uplift learner tells messages apart, the pooled head stands alone: {self.said}."
+
     def to_spec(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         """Return what JSON can hold of it, and its trees in LightGBM's text form by file name."""
         files: dict[str, bytes] = {}

@@ -1,14 +1,16 @@
 """What a card says of the change: specs, categories, what was learned; in words."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 
 from cxreco.edge.specs import load_specs
 from cxreco.journey import MODES
-from cxreco.pipelines.card import changes
-from cxreco.pipelines.trials import flat
+from cxreco.pipelines.card import card_of, changes
+from cxreco.pipelines.trials import Trial, flat
 from cxreco.respond.design import SIGNALS, WIDTH
+from cxreco.respond.lift import Lift
 
 
 def test_the_same_again_is_a_refresh_with_more_answers(playbook):
@@ -50,3 +52,16 @@ def test_what_may_be_ordered_and_what_was_learned_is_told(playbook):
 def test_tables_lie_flat():
     nested = {"a": {"b": {"c": 1}, "d": [1, 2]}, "e": [{"id": "x", "f": 2}, {"g": 3}]}
     assert flat(nested) == {"a.b.c": 1, "a.d": [1, 2], "e.x.f": 2, "e.1.g": 3}
+
+
+def test_the_card_says_which_learner_tells_messages_apart_or_why_none_does(playbook):
+    trial = Trial(number=1, version="a", judged="b", cut=0, position=0, spec="c")
+    judgement = SimpleNamespace(words=lambda currency: f"kept, in {currency}")
+
+    def card(lift):
+        book = replace(playbook, value=replace(playbook.value, lift=lift))
+        return card_of(book, trial, judgement, "EUR", "champion", ())
+
+    alone = card(Lift(said="3 messages were sent"))
+    assert "No uplift learner tells messages apart, the pooled head stands alone: 3 messages were sent." in alone
+    assert "The uplift learner T linear tells messages apart" in card(Lift(learner="T linear", said="it ranks"))

@@ -12,7 +12,7 @@ from cxreco.edge.engine import Engine
 from cxreco.edge.settings import load_settings
 from cxreco.edge.sqlite_store import SqliteStore
 from cxreco.journey import DAY, MICROS, Moment
-from cxreco.pipelines.inspect import _EXPECTED, _expected
+from cxreco.pipelines.inspect import _EXPECTED, _MONEY, _expected
 from cxreco.respond.kernels import PARTS
 
 AT = 20_000 * DAY
@@ -91,4 +91,4 @@ def test_chances_are_shown_as_chances_and_money_as_money(capsys: pytest.CaptureF
 
 
 def test_every_part_of_a_value_is_known_for_a_chance_or_for_money() -> None:
-    assert {*PARTS} == {*dict(_EXPECTED), "margin"}
+    assert {*PARTS} == {*dict(_EXPECTED), "margin", *_MONEY}
