@@ -41,7 +41,7 @@ class LiftRules:
 
     least: float = 100.0
     alpha: float = 0.05
-    least_chance: float = 0.01
+    least_chance: float = 0.05
     folds: int = 5
     seed: int = 7
 
