@@ -192,7 +192,7 @@ def main() -> int:
     parser.add_argument("--history", type=int, default=12, help="weeks")
     parser.add_argument("--weeks", type=int, default=4, help="lived before the heads are taught")
     parser.add_argument("--later", type=int, default=2, help="weeks that judge")
-    parser.add_argument("--random", type=float, default=10.0, help="percent of customers dealt at random")
+    parser.add_argument("--random", type=float, default=50.0, help="percent of customers dealt at random")
     parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "cxreco-messages")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "messages.json")
     asked = parser.parse_args()
