@@ -13,6 +13,7 @@ from cxreco.errors import BadInput
 from cxreco.journey import DAY
 from cxreco.pipelines import ingest, lifetime
 from cxreco.recognise.layout import TICK, Kind
+from cxreco.repeat.lifetime import Lifetimes
 from cxreco.repeat.lifetime_log import Bought, lifetime_report
 from cxreco.respond.worth import Worth
 
@@ -78,3 +79,11 @@ def test_purchases_and_margins_are_those_of_the_order_lines():
     assert found.margin.tolist() == [7.5, 5.0]
     assert Bought.until(ticks, 20 * DAY, Worth(margin_share=0.5)).margin.tolist() == [11.0, 5.0]
     assert lifetime_report(ticks, 30 * DAY, Worth()) == {}
+
+
+def test_what_an_unsubscribe_comes_to_is_told_with_its_share():
+    found = Lifetimes(customer=np.arange(2), alive=np.ones(2), orders=np.ones(2), order_value=np.full(2, 80.0),
+                      value=np.full(2, 80.0))  # fmt: skip
+    flat, shared = (lifetime.words(found, "EUR", Worth(unsubscribe=8.0, unsubscribe_share=by)) for by in (0.0, 0.05))
+    assert "an unsubscribe as 8.00: as if it cost 10.0% of that" in flat
+    assert "an unsubscribe as 8.00 and 5.0% of what they are still worth: as if it cost 15.0% of that" in shared
