@@ -6,7 +6,7 @@ from cxreco.edge.engine import Engine
 from cxreco.edge.settings import Settings
 from cxreco.edge.specs import load_specs
 from cxreco.journey import DAY, MICROS, Moment
-from cxreco.pipelines.gather import gathered
+from cxreco.pipelines.gather import _decision, gathered
 from cxreco.pipelines.workspace import opened
 from cxreco.recognise.contract import write_time
 from cxreco.repeat.reward import outcomes_of
@@ -43,3 +43,15 @@ def test_a_return_is_charged_to_the_decision_before_the_order_it_names(
         worth=Worth.from_spec(load_specs()["reward"]),
     )  # fmt: skip
     assert outcomes.frame.sort_values("at")["returned"].tolist() == charged
+
+
+def test_a_decision_is_read_with_what_the_customer_was_still_worth_and_one_from_before_with_nothing():
+    record = {
+        "decision_id": "d", "canonical": "c", "moment": {"at": 1, "surface": "home", "channel": "onsite"}, "items": [],
+        "propensity": {"mode": 1.0, "action": 1.0, "joint": 1.0}, "arrival_cut": 0, "mode": "hold", "until": 2,
+        "policy": {"arm": "champion", "version": "1"}, "action": {"action_id": "hold"}, "expected_value": 0.0,
+        "chosen": 0, "candidates": {"keys": ["hold"]}, "contact": False, "assigned_arm": "champion",
+        "parts": {"still_worth": 12.5},
+    }  # fmt: skip
+    assert _decision(record, 1)["still_worth"] == 12.5
+    assert _decision({**record, "parts": {"order": 0.1}}, 1)["still_worth"] == 0.0
