@@ -9,7 +9,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite, nan
 from typing import Any
 
 import numpy as np
@@ -110,6 +109,8 @@ def fit_lift(
     again = tuple(own for own in every if own.name == chosen.learner)
     trial = messages.trial(full)
     lift = lift_of(choose(trial, candidates=again, rules=options, seed=rules.seed), trial)
+    if lift.kept == 0.0:
+        return Lift(said=f"{best}, but all messages together show no difference", report=report)
     said = f"{best}: {judged.words()}; it learned from {sent:,} messages sent and {held:,} held back"
     return Lift(
         learner=lift.learner, terms=lift.terms, centre=lift.centre, kept=lift.kept, low=lift.low, high=lift.high,
@@ -169,16 +170,12 @@ class _Judged:
         scores: F64 = signed * later.outcome
         away = told - told.mean()
         better = float((2.0 * scores * away - away**2).mean())
-        if np.ptp(later.arm) == 0:
-            return cls(gain=Interval(value=nan, low=nan, high=nan), better=better)
         ranked = gain_interval(later.outcome, told, later.arm, seed=seed, weight=later.weight, group=later.group)
         return cls(gain=ranked, better=better)
 
     def report(self) -> dict[str, float]:
-        found = {
-            "gain": self.gain.value, "gain_low": self.gain.low, "gain_high": self.gain.high, "better": self.better,
-        }  # fmt: skip
-        return {name: value for name, value in found.items() if isfinite(value)}
+        gain = self.gain
+        return {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high, "better": self.better}
 
     def words(self) -> str:
         found = [1000.0 * value for value in (self.gain.value, self.gain.low, self.gain.high)]
