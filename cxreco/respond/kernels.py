@@ -39,34 +39,29 @@ PSEUDO_ANSWERS, EXPECTED_ACCEPTANCE = 4.0, 0.2
 SMALLEST = 1e-4
 _MODES = len(MODES)
 
-
-def _column(name: str) -> int:
-    return VALUE_COLUMN[name]
-
-
 _QUERY, _ITEM, _SOUGHT, _MATCH, _NEED, _NEED_3, _BUY, _SLATE_BUY, _REPEAT, _CONTACTS = (
-    _column(name)
+    VALUE_COLUMN[name]
     for name in (
         "has_query", "has_item", "is_sought", "query_match", "need", "need_3", "buy", "slate_buy", "repeat_share",
         "contacts_7",
     )
 )  # fmt: skip
 _SHOWN, _ACCEPTED, _REFUSED, _OUTBOUND, _CART, _IN_CART, _TRUST = (
-    _column(name)
+    VALUE_COLUMN[name]
     for name in (
         "mode_shown_60", "mode_accepted_60", "mode_days_since_dismissed", "on_outbound", "cart_size", "item_in_cart",
         "trust",
     )
 )  # fmt: skip
 _RIVALS, _USUAL, _TOPIC, _CATEGORIES, _SLATE_MARGIN = (
-    _column(name) for name in ("asked_rivals", "asked_usual", "topic_share", "slate_categories", "slate_margin")
+    VALUE_COLUMN[name] for name in ("asked_rivals", "asked_usual", "topic_share", "slate_categories", "slate_margin")
 )
 _NEED_TOP, _DUE, _SEARCH, _PRODUCT, _MATCH_TOP, _ORDERS_30, _NEEDS_DUE = (
-    _column(name)
+    VALUE_COLUMN[name]
     for name in ("need_top", "order_due", "on_search", "on_product", "query_match_top", "orders_30", "needs_due")
 )
 _ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERTAINTY, _RETURNED_SHARE = (
-    _column(name)
+    VALUE_COLUMN[name]
     for name in (
         "orders", "margin_mean", "lines_mean", "item_margin", "item_price", "quantity", "return_rate", "certainty",
         "returned_share",
