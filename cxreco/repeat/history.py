@@ -19,7 +19,7 @@ from cxreco.repeat.log import Log
 from cxreco.repeat.origins import Judged
 from cxreco.repeat.soon import Soon
 from cxreco.repeat.value_training import Undisturbed
-from cxreco.request.automation import cycle
+from cxreco.request.automation import usual_gap
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES, Candidates
 from cxreco.request.propose import RequestModels, propose
 from cxreco.request.training_rows import TrainingLog
@@ -202,7 +202,9 @@ def _placed(moment: int, candidates: Candidates, most: float) -> list[Would]:
     rows = np.flatnonzero(candidates.mode == AUTOMATE)
     certainty, since, due = (candidates.x[rows, VALUE_COLUMN[name]].tolist() for name in _OF_ORDERS)
     return [
-        Would(moment, int(candidates.item[row]), certainty[k], cycle(since[k], due[k], most), candidates.quantity[row])
+        Would(
+            moment, int(candidates.item[row]), certainty[k], usual_gap(since[k], due[k], most), candidates.quantity[row]
+        )
         for k, row in enumerate(rows.tolist())
     ]
 

@@ -23,7 +23,7 @@ _SAID_OF_REPLENISH = preference(Reason.RHYTHM, Reason.BOUGHT)
 
 
 @compiled
-def cycle(days_since: float, due: float, most: float) -> float:
+def usual_gap(days_since: float, due: float, most: float) -> float:
     """Return the usual gap between purchases of an item, at most `most`, in days.
 
     `due` is the share of the gap that is past.
@@ -41,12 +41,12 @@ def propose(s: Sight, action: int, params: F64, offers: Offers) -> None:
     notice and the slack: who buys every twelve days does so within four weeks whenever the order comes.
     """
     most = params[_NOTICE] / 24.0 + params[_SLACK]
+    where = needed(s, params[_MIN_NEED], s.offerable) & (s.x[:, ORDERS] >= params[_MIN_ITEM_ORDERS])
     certainty = np.zeros(s.codes.size)
     for i in range(certainty.size):
-        if not np.isnan(s.grid[i, 0]):
-            within = np.array([cycle(s.x[i, SINCE], s.x[i, _DUE], most)])
+        if where[i] and not np.isnan(s.grid[i, 0]):
+            within = np.array([usual_gap(s.x[i, SINCE], s.x[i, _DUE], most)])
             certainty[i] = read_grid(s.grid[i : i + 1], s.days, within)[0, 0]
-    where = needed(s, params[_MIN_NEED], s.offerable) & (s.x[:, ORDERS] >= params[_MIN_ITEM_ORDERS])
     found = greatest(s, certainty, where, int(params[_COUNT]))
     for i in range(found.size):
         first = found[i]
