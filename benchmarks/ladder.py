@@ -4,7 +4,9 @@ Simulated shops whose true share of wrong orders is known at every certainty: so
 certainty on, some never; one customer's orders may be wrong together. The ladder sees a period's orders and opens what
 it opens; the truth says whether the share at and above the opened certainty is below the level, how many orders it lets
 through and what they bring. The test takes every order for itself: rows with customers alike show what that costs.
-Then a drift: how many orders it takes until a rung that was right closes, and how often one closes by mere chance.
+Then half a year of weekly retrainings, each looking at the last nine weeks, beside exact p-values for each category by
+itself, as Learn-then-Test is commonly applied. Then a drift: how many orders it takes until a rung that was right
+closes, and how often one closes by mere chance.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,7 @@ ALIKE = (0.0, 0.15, 0.35)
 CONFIDENCE = 0.90
 FAMILIES = ("as shops are", "no rung deserves to open")
 MONEY = ("takings", "told", "best")
+LOOKS, WINDOW = 26, 9
 PASTS, DRIFTS, WEEKLY, WEEKS = (100, 500, 1_000), (1.5, 2.0, 3.0, 5.0), 20, 52
 Found = dict[str, Any]
 
@@ -84,6 +88,66 @@ def guarantee(shops: int, family: str, level: float, alike: float) -> Found:
         "wrong_share": float(wrong.sum() / through.sum()) if through.sum() else 0.0,
         **{f"{name}_per_100": _mean(np.array([100.0 * row[name] for row in rows])) for name in MONEY},
     }  # fmt: skip
+
+
+def looking(shops: int, level: float) -> Found:
+    """Let shops where no rung deserves to open, and shops as they are, be judged every week for half a year.
+
+    What is opened at any of the looks counts as opened.
+    """
+    bar = Bar(max_wrong_share=level, confidence=CONFIDENCE)
+    row: Found = {"level": level, "shops": shops, "looks": LOOKS}
+    for family in FAMILIES:
+        held: dict[str, list[int]] = {"ladder": [], "p-values": []}
+        through: dict[str, list[float]] = {"ladder": [], "p-values": []}
+        for seed in range(shops):
+            rng = np.random.default_rng([seed, 26, FAMILIES.index(family)])
+            made = shop(rng, alike=0.0) if family == FAMILIES[0] else undeserving(rng, level, alike=0.0)
+            weekly = [evidence_of([of_a_week(category) for category in made], rng) for _ in range(WINDOW + LOOKS - 1)]
+            windows = [together(weekly[week : week + WINDOW]) for week in range(LOOKS)]
+            for name, test in (("ladder", _climbed), ("p-values", by_p_values)):
+                seen = [judged(made, test(bar, window), bar) for window in windows]
+                held[name].append(int(all(one["over"] == 0 for one in seen)))
+                through[name].append(float(np.mean([one["through"] for one in seen])))
+        for name, of in held.items():
+            found = {"shops_held": _share(sum(of), shops), "through": _mean(np.array(through[name]))}
+            row.setdefault(family, {})[name] = found
+    return row
+
+
+def of_a_week(category: Category) -> Category:
+    """Return a category with the customers of one week in place of a period."""
+    return replace(category, customers=max(1, round(category.customers / WINDOW)))
+
+
+def together(parts: list[Evidence]) -> Evidence:
+    """Return the orders of several weeks as one."""
+    names = [name for part in parts for name in part.category]
+    certainty, wrong, gain, loss = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("certainty", "wrong", "gain", "loss")
+    )
+    return Evidence(category=names, certainty=certainty, wrong=wrong, gain=gain, loss=loss)
+
+
+def _climbed(bar: Bar, seen: Evidence) -> dict[str, float]:
+    return dict(climb(bar, seen, Evidence.none()).notice)
+
+
+def by_p_values(bar: Bar, seen: Evidence) -> dict[str, float]:
+    """Return what exact binomial p-values open at the full level, category by category, from the surest down."""
+    opened: dict[str, float] = {}
+    for name in {*seen.category}:
+        rows = np.array(seen.category) == name
+        certainty, wrong = seen.certainty[rows], seen.wrong[rows]
+        for threshold in np.linspace(0.99, bar.least_certainty, STEPS):
+            sure = certainty >= threshold
+            n = int(sure.sum())
+            if (1.0 - bar.max_wrong_share) ** n > 1.0 - CONFIDENCE:
+                continue
+            if stats.binom.cdf(int(wrong[sure].sum()), n, bar.max_wrong_share) > 1.0 - CONFIDENCE:
+                break
+            opened[name] = float(threshold)
+    return opened
 
 
 def _share(hits: int, n: int) -> Found:
@@ -180,6 +244,18 @@ def show(found: Found, console: Console) -> None:
                     f"{row['wrong_share']:.1%}", _number(row["takings_per_100"]), *money,
                 )  # fmt: skip
             console.print(table)
+    table = Table("level", "shops in which", *(f"{what}, {name}" for name in ("ladder", "p-values") for what in (
+        "nothing undeserved ever opened", "orders through")), title=f"{LOOKS} weekly looks at the last {WINDOW} weeks",
+    )  # fmt: skip
+    for row in found["looking"]:
+        for family in FAMILIES:
+            cells = (
+                _percent(row[family][name][what])
+                for name in ("ladder", "p-values")
+                for what in ("shops_held", "through")
+            )
+            table.add_row(f"{row['level']:.0%}", family, *cells)
+    console.print(table)
     table = Table("good before", "wrong after", "weeks to close", "9 in 10", "closed in a year", "without the sum",
                   title=f"3 % wrong, then more; level 10 %, {WEEKLY} orders a week, looked at weekly")  # fmt: skip
     for row in found["demotion"]:
@@ -223,6 +299,10 @@ def main() -> int:
                 for level in LEVELS:
                     status.update(f"{family}, alike {alike}, level {level:.0%}")
                     found["guarantee"].append(guarantee(asked.shops, family, level, alike))
+        found["looking"] = []
+        for level in LEVELS:
+            status.update(f"half a year of looks, level {level:.0%}")
+            found["looking"].append(looking(asked.shops, level))
         found["demotion"] = demotion(asked.lives, status.update)
     found["seconds"] = time.perf_counter() - begun
     show(found, console)

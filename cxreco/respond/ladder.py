@@ -2,12 +2,15 @@
 
 shadow ("would have ordered") -> notice (announced, can be cancelled) -> automatic. A rung opens where Learn-then-Test
 (Angelopoulos, Bates, Candès, Jordan and Lei 2021), pooled over customers, shows the share of wrong orders at or above a
-certainty to be below `max_wrong_share` with `confidence`: thresholds are tested from the surest down, each by an exact
-binomial p-value at the full level, stopping at the first that fails (fixed sequence testing): the family error holds.
+certainty to be below `max_wrong_share` with `confidence`. Thresholds are tested from the surest down, from where there
+are orders enough, stopping at the first that fails (fixed sequence testing). Each test is an e-value, the capital of
+bets against the allowed share (Waudby-Smith and Ramdas 2024), which holds however often one looks (Ville 1939; Xu,
+Karampatziakis and Mineiro 2024). The categories share the error: the confidence is that of the whole shop.
 A rung closes when orders go wrong of late, by a sum that forgets good times (Shin, Ramdas and Rinaldo 2023). Where the
 orders placed on the word of history go wrong over all categories together, history opens none.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -15,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, bdtrc
+from scipy.special import bdtrc, betainc, betaln
 
 from cxreco.errors import BadSpec
 from cxreco.journey import Rung
@@ -23,6 +26,12 @@ from cxreco.journey import Rung
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 STEPS = 25
+# Windows of evidence that half a year of weekly looks goes through, each of which may err: they share the error too.
+WINDOWS = 3
+# A sequence of thresholds begins where orders are enough to show this part of the allowed share.
+BEGIN = 0.5
+# The bets are spread over all shares below the allowed one, by Jeffreys' density.
+_JEFFREYS = 0.5
 # Orders between two closings by mere chance, at least on average, where the share of wrong ones is the allowed one.
 PATIENCE = 500.0
 # The share of wrong orders, in times the allowed one, against which the sum of late ones bets.
@@ -116,19 +125,42 @@ def climb(bar: Bar, shadow: Evidence, placed: Evidence) -> Ladder:
     return Ladder(bar=bar, notice=notice, automatic=automatic)
 
 
-def open_threshold(certainty: F64, wrong: Bool, bar: Bar) -> float | None:
-    """Return the lowest certainty at which the share of wrong orders is shown to be below the bar, or None."""
+def open_threshold(certainty: F64, wrong: Bool, bar: Bar, *, among: int = 1) -> float | None:
+    """Return the lowest certainty at which the share of wrong orders is shown to be below the bar, or None.
+
+    Parameters
+    ----------
+    among
+        How many categories share the error.
+    """
+    needed, started = _needed(bar, among), False
     lowest: float | None = None
     for threshold in np.linspace(0.99, bar.least_certainty, STEPS):
         rows = certainty >= threshold
         n = int(rows.sum())
-        if n < least_orders(bar):
-            # Too few to reject even without one wrong order: the sequence has not begun, testing would only stop it.
+        # One unlucky order among the surest few must not end the sequence before it has begun.
+        started = started or _enough(n, bar, needed) or threshold == bar.least_certainty
+        if not started:
             continue
-        if bdtr(int(wrong[rows].sum()), n, bar.max_wrong_share) > 1.0 - bar.confidence:
+        if log_capital(int(wrong[rows].sum()), n, bar.max_wrong_share) < needed:
             break
         lowest = float(threshold)
     return lowest
+
+
+def log_capital(wrong: int, n: int, allowed: float) -> float:
+    """Return the logarithm of what bets on fewer wrong orders than allowed have made of 1, after `n` orders.
+
+    A mixture of likelihood ratios over the shares below the allowed one: where the true share is at or above it, the
+    capital is a supermartingale, and ever reaches c with probability 1 / c at most.
+    """
+    right = n - wrong
+    a, b = _JEFFREYS + wrong, _JEFFREYS + right
+    with np.errstate(divide="ignore"):
+        # Far more wrong than allowed: nothing is left.
+        mixed = betaln(a, b) + np.log(betainc(a, b, allowed))
+    whole = betaln(_JEFFREYS, _JEFFREYS) + np.log(betainc(_JEFFREYS, _JEFFREYS, allowed))
+    return float(mixed - whole - wrong * np.log(allowed) - right * np.log1p(-allowed))
 
 
 def lately_worse(wrong: Bool, bar: Bar) -> bool:
@@ -145,17 +177,33 @@ def lately_worse(wrong: Bool, bar: Bar) -> bool:
     return capital >= PATIENCE
 
 
-def least_orders(bar: Bar) -> int:
-    """Return how many orders without a wrong one the first rung takes: 22 at 10 % and 90 %."""
-    return int(np.ceil(np.log(1.0 - bar.confidence) / np.log(1.0 - bar.max_wrong_share)))
+def least_orders(bar: Bar, *, among: int = 1) -> int:
+    """Return how many orders without a wrong one the first rung takes: 41 at 10 % and 90 %, of one category."""
+    needed, n = _needed(bar, among), 1
+    while log_capital(0, n, bar.max_wrong_share) < needed:
+        n += 1
+    return n
+
+
+def _enough(n: int, bar: Bar, needed: float) -> bool:
+    """Return whether so many orders would open a rung with `BEGIN` of the allowed share wrong."""
+    allowed = bar.max_wrong_share
+    return log_capital(int(np.ceil(BEGIN * allowed * n)), n, allowed) >= needed
+
+
+def _needed(bar: Bar, among: int) -> float:
+    """Return the logarithm of the capital at which a rung opens."""
+    return float(np.log(among * WINDOWS / (1.0 - bar.confidence)))
 
 
 def _open_categories(bar: Bar, evidence: Evidence) -> dict[str, float]:
     names = np.array(evidence.category, dtype=object)
     opened: dict[str, float] = {}
-    for category in sorted({*evidence.category}):
+    # Those with too few orders to ever open ask nothing, and take no share of the error.
+    categories = [name for name, n in sorted(Counter(evidence.category).items()) if n >= least_orders(bar)]
+    for category in categories:
         rows = names == category
-        threshold = open_threshold(evidence.certainty[rows], evidence.wrong[rows], bar)
+        threshold = open_threshold(evidence.certainty[rows], evidence.wrong[rows], bar, among=len(categories))
         if threshold is None:
             continue
         sure = rows & (evidence.certainty >= threshold)
