@@ -8,17 +8,21 @@ from typing import Any
 import numpy as np
 
 from cxreco.edge.champion import CHALLENGER, CHAMPION
+from cxreco.journey import Rung
 from cxreco.pipelines.evaluate import Judgement
 from cxreco.pipelines.explanations import SAID
 from cxreco.pipelines.trials import Trial, flat
 from cxreco.pipelines.workspace import Workspace
 from cxreco.recognise.contract import write_time
 from cxreco.respond.design import ACTING, SIGNALS
+from cxreco.respond.ladder import Ladder, Standing
 from cxreco.respond.playbook import Playbook
 
 NAME = "card.md"
 # A coefficient that moved by less than this many of its standard deviations did not move.
 MOVED, MOST = 1.0, 5
+# Of the trust ladder, as many categories as fit a page.
+CATEGORIES = 20
 
 
 def write_card(workspace: Workspace, playbook: Playbook, trial: Trial, judgement: Judgement, role: str) -> str:
@@ -56,7 +60,6 @@ def card_of(
 ) -> str:
     """Return the card in Markdown."""
     taught = f"{playbook.decisions:,} answered decisions" if playbook.decisions else "history alone (the apprentice)"
-    rungs = playbook.ladder
     measured = "\n".join(f"| {name} | {value:.4g} |" for name, value in sorted(playbook.report.items()))
     changed = "\n".join(f"* {line}" for line in changes)
     serves = "" if role == CHAMPION else "\nIt serves the customers of the challenger arm, until the evidence is in.\n"
@@ -70,12 +73,14 @@ def card_of(
 | log position | {playbook.position:,} |
 | specs | {playbook.spec} |
 | judged from | {write_time(trial.cut)} on, by its twin {trial.judged} that was fitted on what came before |
-| automatic execution, notice | {_categories(rungs.notice)} |
-| automatic execution, automatic | {_categories(rungs.automatic)} |
 
 ## What changed
 
 {changed}
+
+## The trust ladder
+
+{_ladder(playbook.ladder)}
 
 ## Messages
 
@@ -174,6 +179,47 @@ def _learned(before: Playbook, after: Playbook) -> Iterator[str]:
         yield "what it believes of each mode moved by less than it is unsure of"
 
 
-def _categories(thresholds: object) -> str:
-    rows = dict(thresholds) if isinstance(thresholds, dict) else {}
-    return ", ".join(f"{name} (certainty at least {value:.2f})" for name, value in sorted(rows.items())) or "none yet"
+def _ladder(ladder: Ladder) -> str:
+    """Return how far each category has come, what speaks for it, and what the next rung takes."""
+    bar = ladder.bar
+    head = (
+        f"At most {bar.max_wrong_share:.0%} of the orders that are placed may be wrong, with {bar.confidence:.0%} "
+        "confidence for the whole shop. By history: orders that would have been placed, wrong where the customer did "
+        "not make them unprompted."
+    )
+    if not ladder.standings:
+        return f"{head} There is no order yet that might have been placed."
+    told = list(ladder.standings.items())[:CATEGORIES]
+    rows = "\n".join(
+        f"| {name} | {_rung(ladder, name)} | {_evidence(one)} | {_next(ladder, name)} |" for name, one in told
+    )
+    rest = len(ladder.standings) - len(told)
+    more = f"\n\n{rest} categories with less evidence are not listed." if rest else ""
+    table = "| category | rung | wrong by history | wrong when placed | next rung |\n|---|---|---|---|---|"
+    return f"{head}\n\n{table}\n{rows}{more}"
+
+
+def _rung(ladder: Ladder, name: str) -> str:
+    for rung, thresholds in ((Rung.AUTOMATIC, ladder.automatic), (Rung.NOTICE, ladder.notice)):
+        if name in thresholds:
+            return f"{rung.value}, from certainty {thresholds[name]:.2f} on"
+    return Rung.SHADOW.value
+
+
+def _evidence(one: Standing) -> str:
+    def of(wrong: int, orders: int) -> str:
+        return f"{wrong:,} of {orders:,} ({wrong / orders:.0%})" if orders else "none yet"
+
+    return f"{of(one.history_wrong, one.history)} | {of(one.placed_wrong, one.placed)}"
+
+
+def _next(ladder: Ladder, name: str) -> str:
+    one = ladder.standings[name]
+    if one.against:
+        return "closed: too many of those placed went wrong"
+    if name in ladder.automatic:
+        return "reached"
+    if one.more < 0:
+        return "out of reach while as many go wrong"
+    # Enough of them, and yet shut: the surest went wrong, or the right ones earn less than the wrong ones cost.
+    return f"about {one.more:,} orders more" if one.more else "not carried by the surest, or by the money"

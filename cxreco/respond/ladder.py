@@ -13,8 +13,8 @@ orders placed on the word of history go wrong over all categories together, hist
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ WINDOWS = 3
 BEGIN = 0.5
 # The bets are spread over all shares below the allowed one, by Jeffreys' density.
 _JEFFREYS = 0.5
+# More orders than this are not foretold.
+MOST_TOLD = 100_000
 # Orders between two closings by mere chance, at least on average, where the share of wrong ones is the allowed one.
 PATIENCE = 500.0
 # The share of wrong orders, in times the allowed one, against which the sum of late ones bets.
@@ -73,6 +75,21 @@ class Evidence:
         return cls(category=(), certainty=empty, wrong=np.empty(0, dtype=bool), gain=empty, loss=empty)
 
 
+class Standing(NamedTuple):
+    """What speaks for and against a category, in orders of at least the least certainty.
+
+    `history` were only thought of, `placed` were placed; `against` says that those placed closed it. `more` is about
+    how many orders more the next rung takes if as many go wrong as so far: 0 for no more, -1 where none will do.
+    """
+
+    history: int
+    history_wrong: int
+    placed: int
+    placed_wrong: int
+    against: bool
+    more: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ladder:
     """Per category: the rung reached and the certainty asked for on it; a category not named is in shadow."""
@@ -80,6 +97,7 @@ class Ladder:
     bar: Bar = Bar()
     notice: Mapping[str, float] = field(default_factory=dict)
     automatic: Mapping[str, float] = field(default_factory=dict)
+    standings: Mapping[str, Standing] = field(default_factory=dict)
 
     def rung(self, category: str, certainty: float) -> Rung:
         """Return the highest rung on which an order of this certainty may be placed."""
@@ -92,12 +110,14 @@ class Ladder:
     def to_spec(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         bar = {name: getattr(self.bar, name) for name in Bar.__dataclass_fields__}
-        return {"bar": bar, "notice": dict(self.notice), "automatic": dict(self.automatic)}
+        standings = {name: list(standing) for name, standing in self.standings.items()}
+        return {"bar": bar, "notice": dict(self.notice), "automatic": dict(self.automatic), "standings": standings}
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Ladder":
         """Read what `to_spec` wrote."""
-        return cls(bar=Bar(**spec["bar"]), notice=spec["notice"], automatic=spec["automatic"])
+        standings = {name: Standing(*row) for name, row in spec.get("standings", {}).items()}
+        return cls(bar=Bar(**spec["bar"]), notice=spec["notice"], automatic=spec["automatic"], standings=standings)
 
 
 def climb(bar: Bar, shadow: Evidence, placed: Evidence) -> Ladder:
@@ -115,14 +135,55 @@ def climb(bar: Bar, shadow: Evidence, placed: Evidence) -> Ladder:
     """
     notice = _open_categories(bar, shadow)
     automatic = _open_categories(bar, placed)
-    for category in {*placed.category}:
-        if _gone_wrong(placed.wrong[_among(placed, {category})], bar):
-            notice.pop(category, None)
-            automatic.pop(category, None)
-    if _gone_wrong(placed.wrong[_among(placed, {*notice} - {*automatic})], bar):
+    against = {name for name in {*placed.category} if _gone_wrong(placed.wrong[_among(placed, {name})], bar)}
+    for category in against:
+        notice.pop(category, None)
+        automatic.pop(category, None)
+    on_trust = {*notice} - {*automatic}
+    if _gone_wrong(placed.wrong[_among(placed, on_trust)], bar):
         # History promised better than what came of it, though each category alone has too few orders to tell.
         notice.clear()
-    return Ladder(bar=bar, notice=notice, automatic=automatic)
+        against |= on_trust
+    ladder = Ladder(bar=bar, notice=notice, automatic=automatic)
+    return replace(ladder, standings=_standings(ladder, shadow, placed, against))
+
+
+def _standings(ladder: Ladder, shadow: Evidence, placed: Evidence, against: AbstractSet[str]) -> dict[str, Standing]:
+    """Return how each category stands that there is evidence of, those with most of it first."""
+    bar = ladder.bar
+    past, since = (_counts(evidence, bar) for evidence in (shadow, placed))
+    rivals = [sum(n >= least_orders(bar) for n, _ in counts.values()) for counts in (past, since)]
+    found: dict[str, Standing] = {}
+    for name in sorted({*past, *since}, key=lambda name: (-past.get(name, (0, 0))[0], name)):
+        history, real = past.get(name, (0, 0)), since.get(name, (0, 0))
+        # The next rung after notice takes placed orders; what history said still speaks for how many of them go wrong.
+        waits = name in ladder.notice
+        share = (history[1] + real[1] + _JEFFREYS) / (history[0] + real[0] + 2.0 * _JEFFREYS)
+        more = (
+            0
+            if name in ladder.automatic
+            else _more(real[0] if waits else history[0], share, bar, max(rivals[waits], 1))
+        )
+        found[name] = Standing(*history, *real, name in against, more)
+    return found
+
+
+def _counts(evidence: Evidence, bar: Bar) -> dict[str, tuple[int, int]]:
+    sure = evidence.certainty >= bar.least_certainty
+    names = np.array(evidence.category, dtype=object)[sure]
+    return {name: (int((names == name).sum()), int(evidence.wrong[sure][names == name].sum())) for name in {*names}}
+
+
+def _more(n: int, share: float, bar: Bar, among: int) -> int:
+    """Return about how many orders more show that this share of them goes wrong; -1: it is not below the bar."""
+    needed, total = _needed(bar, among), max(n, 1)
+    if share >= bar.max_wrong_share:
+        return -1
+    while log_capital(round(share * total), total, bar.max_wrong_share) < needed:
+        total += max(1, total // 20)
+        if total > MOST_TOLD:
+            return -1
+    return total - n
 
 
 def open_threshold(certainty: F64, wrong: Bool, bar: Bar, *, among: int = 1) -> float | None:

@@ -10,6 +10,7 @@ from cxreco.journey import MODES
 from cxreco.pipelines.card import card_of, changes
 from cxreco.pipelines.trials import Trial, flat
 from cxreco.respond.design import SIGNALS, WIDTH
+from cxreco.respond.ladder import Ladder, Standing
 from cxreco.respond.lift import Lift
 
 
@@ -65,3 +66,22 @@ def test_the_card_says_which_learner_tells_messages_apart_or_why_none_does(playb
     alone = card(Lift(said="3 messages were sent"))
     assert "No uplift learner tells messages apart, the pooled head stands alone: 3 messages were sent." in alone
     assert "The uplift learner T linear tells messages apart" in card(Lift(learner="T linear", said="it ranks"))
+
+
+def test_the_card_says_how_far_each_category_has_come_and_what_the_next_rung_takes(playbook):
+    trial = Trial(number=1, version="a", judged="b", cut=0, position=0, spec="c")
+    judgement = SimpleNamespace(words=lambda currency: f"kept, in {currency}")
+    standings = {
+        "coffee": Standing(200, 8, 12, 1, against=False, more=150),
+        "tea": Standing(90, 30, 0, 0, against=False, more=-1),
+        "socks": Standing(80, 2, 60, 40, against=True, more=-1),
+    }
+    ladder = Ladder(notice={"coffee": 0.8}, standings=standings)
+    card = card_of(replace(playbook, ladder=ladder), trial, judgement, "EUR", "champion", ())
+    assert "At most 10% of the orders that are placed may be wrong, with 90% confidence for the whole shop." in card
+    lines = {line.split("|")[1].strip(): line for line in card.splitlines() if line.startswith("| ")}
+    assert "notice, from certainty 0.80 on | 8 of 200 (4%) | 1 of 12 (8%) | about 150 orders more" in lines["coffee"]
+    assert "shadow | 30 of 90 (33%) | none yet | out of reach while as many go wrong" in lines["tea"]
+    assert "closed: too many of those placed went wrong" in lines["socks"]
+    none = card_of(replace(playbook, ladder=Ladder()), trial, judgement, "EUR", "champion", ())
+    assert "There is no order yet that might have been placed." in none

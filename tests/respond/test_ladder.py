@@ -1,5 +1,7 @@
 """The trust ladder: its guarantee, and what opens and closes a rung."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from cxreco.respond.ladder import (
     Bar,
     Evidence,
     Ladder,
+    Standing,
     climb,
     lately_worse,
     least_orders,
@@ -129,8 +132,42 @@ def test_looking_every_week_for_half_a_year_opens_a_shop_wrongly_no_more_often_t
 
 
 def test_written_and_read_back():
-    ladder = Ladder(bar=BAR, notice={"tea": 0.8}, automatic={"coffee": 0.9})
-    assert Ladder.from_spec(ladder.to_spec()) == ladder
+    standings = {"tea": Standing(100, 3, 5, 1, against=False, more=60)}
+    ladder = Ladder(bar=BAR, notice={"tea": 0.8}, automatic={"coffee": 0.9}, standings=standings)
+    assert Ladder.from_spec(json.loads(json.dumps(ladder.to_spec()))) == ladder
+    assert Ladder.from_spec({"bar": {}, "notice": {}, "automatic": {}}) == Ladder(), "a ladder of before"
+
+
+def tea(orders, one_wrong_in):
+    """Return orders of one category, equally sure."""
+    ones = np.ones(orders)
+    wrong = np.arange(orders) % one_wrong_in == one_wrong_in - 1
+    return Evidence(category=["tea"] * orders, certainty=ones, wrong=wrong, gain=3.0 * ones, loss=2.0 * ones)
+
+
+def test_a_standing_counts_what_there_is():
+    hats = evidence(np.random.default_rng(10), 300, lambda c: np.full_like(c, 0.5), "hats")
+    standings = climb(BAR, both(tea(100, 20), hats), tea(4, 4)).standings
+    assert list(standings) == ["hats", "tea"], "those with most evidence first"
+    assert standings["tea"][:4] == (100, 5, 4, 1) and standings["hats"][:4] == (300, hats.wrong.sum(), 0, 0)
+    assert standings["hats"].more == -1, "one in two is never one in ten"
+
+
+def test_a_standing_foretells_what_the_next_rung_takes():
+    few = climb(BAR, tea(100, 20), Evidence.none())
+    more = few.standings["tea"].more
+    assert not few.notice and more > 0
+    assert climb(BAR, tea(100 + more, 18), Evidence.none()).notice
+    assert not climb(BAR, tea(100 + more // 2, 18), Evidence.none()).notice
+    on_notice = climb(BAR, tea(400, 40), tea(20, 20))
+    assert on_notice.notice and not on_notice.automatic
+    assert climb(BAR, tea(400, 40), tea(20 + on_notice.standings["tea"].more, 40)).automatic
+
+
+def test_placed_orders_that_close_a_category_are_held_against_it():
+    rng = np.random.default_rng(5)
+    ladder = climb(BAR, evidence(rng, 400, lambda c: 0.0 * c), evidence(rng, 100, lambda c: np.full_like(c, 0.6)))
+    assert ladder.standings["tea"].against
 
 
 @pytest.mark.parametrize("name", ["max_wrong_share", "confidence", "least_certainty"])
