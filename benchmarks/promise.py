@@ -4,7 +4,8 @@ Before anything is placed, the trust ladder knows only what customers did unprom
 placed counts as right if it was made within one usual gap (README, decision 12). Here each simulated shop opens every
 category at once, whatever history says, and lives on under the apprentice: the share that history calls wrong beside
 the share of placed orders that were cancelled, sent back or complained about; and what placed orders were truly worth
-over hold, which no engine is told.
+over hold, which no engine is told. Then the same weeks with every category shut: what the orders are worth to the shop,
+in takings and in true worth, whatever else it would have done at those moments.
 """
 
 import argparse
@@ -17,49 +18,70 @@ from typing import Any
 
 import numpy as np
 from contest.apprentices import champion_of
-from contest.shops import Plot, founded, sources
+from contest.shops import Founded, Plot, founded, sources
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from scipy import stats
 from under_load.report import hardware, keep
 
 from cxreco.journey import DAY, MODE_CODE, Arm, Mode
-from cxreco.pipelines.season import Season, branch, counted, under
+from cxreco.pipelines.season import Season, branch, counted, under, weekly
 from cxreco.pipelines.workspace import opened
-from cxreco.world import WORLDS
+from cxreco.respond.playbook import Playbook
+from cxreco.world import WORLDS, World
 
+F64 = NDArray[np.float64]
 Found = dict[str, Any]
+RESAMPLED, SEED = 2_000, 5
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 
 
-def measured(plot: Plot, home: Path, console: Console) -> Found:
-    """Found a shop, open every category, live on, and return what was promised and what came of it."""
-    console.print(f"[dim]{plot.name}[/]", highlight=False)
-    shop = founded(plot, home / plot.name)
+def lived(shop: Founded, *, trusted: bool) -> tuple[Season, World, Playbook]:
+    """Live the weeks of a shop under the apprentice, every category open for orders or none; returns how it ended."""
     world = shop.world()
-    own = under(shop.settings(home), branch(shop.base, shop.home / "promise"), Arm.CHAMPION)
+    own = under(shop.settings(shop.home), branch(shop.base, shop.home / "promise"), Arm.CHAMPION)
     with opened(own, clock=lambda: world.now) as workspace:
         playbook = champion_of(workspace)
-        categories = list(workspace.shop.codes.category_names)
-    bar, since = playbook.ladder.bar, world.now
-    open_all = replace(playbook.ladder, notice=dict.fromkeys(categories, bar.least_certainty), automatic={})
+        categories = workspace.shop.codes.category_names if trusted else ()
+    notice = dict.fromkeys(categories, playbook.ladder.bar.least_certainty)
     season = Season("promise", world, own)
     with closing(season):
-        season.adopt(replace(playbook, ladder=open_all))
-        for _ in season.days(7 * plot.weeks):
+        season.adopt(replace(playbook, ladder=replace(playbook.ladder, notice=notice, automatic={})))
+        for _ in season.days(7 * shop.plot.weeks):
             pass
+    return season, world, playbook
+
+
+def measured(plot: Plot, home: Path, console: Console) -> Found:
+    """Live on with every category open and with none; return what was promised and what came of it."""
+    console.print(f"[dim]{plot.name}[/]", highlight=False)
+    shop = founded(plot, home / plot.name)
+    season, world, playbook = lived(shop, trusted=True)
+    other, without, _ = lived(shop, trusted=False)
+    since = without.now - plot.weeks * 7 * DAY
     # Booked at the moment of the decision, so that nothing of the last days is missing.
-    wrong = counted(world, since, since + plot.weeks * 7 * DAY).get("wrong_auto", 0)
+    wrong = counted(world, since, world.now).get("wrong_auto", 0)
     placed = np.array(season.open.chosen) == AUTOMATE
     told = playbook.report
     promised = round(told["shadow_wrong_share"] * told["shadow_orders"])
+    money = [weekly(one, since, plot.weeks).sum(axis=1) / plot.weeks for one in (world, without)]
+    worth = [one.open.weekly(plot.weeks)[0].sum() / plot.customers / plot.weeks for one in (season, other)]
     return {
         **plot.key,
         "promised": _share(promised, int(told["shadow_orders"])),
         "placed": _share(wrong, int(placed.sum())),
         "worth": float(np.array(season.open.got)[placed].mean()) if placed.any() else float("nan"),
         "opened_by_history": sorted(playbook.ladder.notice),
+        "takings_apart": _interval(money[0] - money[1]),
+        "true_worth_apart": worth[0] - worth[1],
     }
+
+
+def _interval(apart: F64) -> tuple[float, float, float]:
+    rows = np.random.default_rng(SEED).integers(0, apart.size, (RESAMPLED, apart.size))
+    low, high = np.quantile(apart[rows].mean(axis=1), (0.025, 0.975))
+    return float(apart.mean()), float(low), float(high)
 
 
 def _share(hits: int, n: int) -> Found:
@@ -71,14 +93,25 @@ def _share(hits: int, n: int) -> Found:
 
 def show(shops: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Print what was found, a row a shop."""
-    columns = ("shop", "by history", "wrong", "placed", "wrong", "worth over hold, EUR", "history would open")
-    table = Table(*columns, title="automatic orders: promised and placed (95 % intervals)")
+    columns = (
+        "shop",
+        "by history",
+        "wrong",
+        "placed",
+        "wrong",
+        "each worth, EUR",
+        "history would open",
+        "takings",
+        "true worth",
+    )
+    table = Table(*columns, title="automatic orders: promised and placed; EUR per customer-week more than with none")
     for row in shops:
         cells = []
         for part in (row["promised"], row["placed"]):
             cells += [f"{part['n']:,}", f"{part['value']:.1%} ({part['low']:.1%} to {part['high']:.1%})"]
         opened_by = ", ".join(row["opened_by_history"]) or "nothing"
-        table.add_row(f"{row['world']} {row['seed']}", *cells, f"{row['worth']:+.2f}", opened_by)
+        apart = "{:+.3f} ({:+.3f} to {:+.3f})".format(*row["takings_apart"]), f"{row['true_worth_apart']:+.3f}"
+        table.add_row(f"{row['world']} {row['seed']}", *cells, f"{row['worth']:+.2f}", opened_by, *apart)
     console.print(table)
 
 

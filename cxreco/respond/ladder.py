@@ -26,8 +26,6 @@ from cxreco.journey import Rung
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 STEPS = 25
-# Windows of evidence that half a year of weekly looks goes through, each of which may err: they share the error too.
-WINDOWS = 3
 # A sequence of thresholds begins where orders are enough to show this part of the allowed share.
 BEGIN = 0.5
 # The bets are spread over all shares below the allowed one, by Jeffreys' density.
@@ -239,7 +237,7 @@ def lately_worse(wrong: Bool, bar: Bar) -> bool:
 
 
 def least_orders(bar: Bar, *, among: int = 1) -> int:
-    """Return how many orders without a wrong one the first rung takes: 41 at 10 % and 90 %, of one category."""
+    """Return how many orders without a wrong one the first rung takes: 29 at 10 % and 90 %, of one category."""
     needed, n = _needed(bar, among), 1
     while log_capital(0, n, bar.max_wrong_share) < needed:
         n += 1
@@ -254,7 +252,7 @@ def _enough(n: int, bar: Bar, needed: float) -> bool:
 
 def _needed(bar: Bar, among: int) -> float:
     """Return the logarithm of the capital at which a rung opens."""
-    return float(np.log(among * WINDOWS / (1.0 - bar.confidence)))
+    return float(np.log(among / (1.0 - bar.confidence)))
 
 
 def _open_categories(bar: Bar, evidence: Evidence) -> dict[str, float]:
