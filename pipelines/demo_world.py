@@ -31,10 +31,10 @@ from cxreco.world import World, WorldSpec
 
 F64 = NDArray[np.float64]
 HISTORY_WEEKS = 26
-# The demo's shop lets its engine place orders where one in three, not one in ten, may turn out wrong: an order that is
+# The demo's shop lets its engine place orders where one in two, not one in ten, may turn out wrong: an order that is
 # cancelled in its notice costs it 50 ct, and half a year of 400 customers is too little to prove more. The level is
 # written to the workspace's own copy of the specs, as any shop would.
-MOST_WRONG = 0.35
+MOST_WRONG = 0.5
 # A shop of 400 customers learns its ranking from its latest 3,000 orders: more would take longer than a demo may.
 RANKER_MOMENTS = 3_000
 # The modes as tables call them, in the order of `MODES`.
