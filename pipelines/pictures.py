@@ -96,7 +96,8 @@ def coefficient_picture(frame: pd.DataFrame, title: str) -> bytes:
     """
     groups = [(str(mode), part.iloc[::-1]) for mode, part in frame.groupby("mode", sort=False)]
     tallest = max(len(part) for _, part in groups)
-    figure = Figure(figsize=(1.5 + 3.1 * len(groups), 1.5 + 0.3 * max(tallest, LEAST_ROWS)), layout="constrained")
+    width = _width(frame["signal"], len(groups))
+    figure = Figure(figsize=(width, 1.5 + 0.3 * max(tallest, LEAST_ROWS)), layout="constrained")
     panels = figure.subplots(1, len(groups), squeeze=False)
     for axes, (mode, part) in zip(panels[0], groups, strict=True):
         axes.axvline(0.0, color=COLOURS[2], linewidth=0.8)
@@ -132,7 +133,7 @@ def driver_picture(frame: pd.DataFrame, currency: str, most: int = 8) -> bytes:
         As `repeat.explanations.mode_drivers` returns it.
     """
     groups = [(str(mode), part) for mode, part in frame.groupby("mode", sort=False)]
-    figure = Figure(figsize=(1.5 + 3.4 * len(groups), 3.8), layout="constrained")
+    figure = Figure(figsize=(_width(frame["signal"], len(groups)), 3.8), layout="constrained")
     panels = figure.subplots(1, len(groups), squeeze=False)
     for axes, (mode, part) in zip(panels[0], groups, strict=True):
         top = part.reindex(part["money"].abs().sort_values(ascending=False).index).head(most).iloc[::-1]
@@ -141,6 +142,11 @@ def driver_picture(frame: pd.DataFrame, currency: str, most: int = 8) -> bytes:
         axes.set(title=mode.replace("_", " "), xlabel=f"{currency} a decision")
     figure.suptitle("What makes a mode worth more, or less, than leaving the customer be")
     return _png(figure, *panels[0])
+
+
+def _width(names: pd.Series, panels: int) -> float:
+    """Return the inches of panels side by side, each with its names beside it: no name may leave it without room."""
+    return max(7.0, panels * (2.4 + 0.085 * float(names.astype(str).str.len().max())))
 
 
 def loop_picture(individual: pd.DataFrame | None, population: pd.DataFrame | None, currency: str) -> bytes:

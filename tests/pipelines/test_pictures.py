@@ -5,7 +5,9 @@ import warnings
 import pandas as pd
 import pytest
 
+from cxreco.journey import MODES
 from cxreco.pipelines import pictures
+from cxreco.pipelines.explanations import SAID
 
 
 def coefficients(modes: int, signals: int) -> pd.DataFrame:
@@ -27,6 +29,18 @@ def test_a_picture_has_room_for_what_it_shows(modes: int, signals: int) -> None:
         assert pictures.strongest_picture(frame, "returned: learned from 12 rows").startswith(b"\x89PNG")
         drivers = frame.rename(columns={"coefficient": "money"})
         assert pictures.driver_picture(drivers, "EUR").startswith(b"\x89PNG")
+
+
+def test_the_longest_names_there_are_have_room() -> None:
+    names = sorted(SAID.values(), key=len)
+    frame = pd.DataFrame(
+        [{"mode": mode.value, "signal": name, "coefficient": 0.1, "sd": 0.1, "believed": 0.0}
+         for mode in MODES for name in names]
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert pictures.coefficient_picture(frame, "order").startswith(b"\x89PNG")
+        assert pictures.driver_picture(frame.rename(columns={"coefficient": "money"}), "EUR").startswith(b"\x89PNG")
 
 
 def test_intervals_of_one_row_are_drawn() -> None:
