@@ -28,8 +28,10 @@ from cxreco.edge.records import Json
 from cxreco.edge.steps import Steps, TooLate
 from cxreco.edge.store import StoreUnavailable
 
-# Decided in one turn: enough to share the caches, few enough that the loop's others do not wait long.
+# A turn decides at most so many, which share the caches, and lasts about so long: what was written before and the
+# loop's others wait for its end, and where the machine is busy a decision takes several times as long.
 TOGETHER = 8
+TURN_S = 0.004
 DECISIONS = "/v1/decisions"
 # The name that it goes by in the state of an application.
 DESK = "desk"
@@ -90,6 +92,8 @@ class Desk:
         self._landed: deque[tuple[Caller, Future[Any]]] = deque()
         self._told = False
         self._timer: asyncio.TimerHandle | None = None
+        # What a decision took of late.
+        self._each_s = TURN_S / TOGETHER
 
     def ask(self, caller: Caller) -> None:
         """Have an ask decided in the next turn."""
@@ -102,25 +106,32 @@ class Desk:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        callers = [self._asked.popleft() for _ in range(min(len(self._asked), TOGETHER))]
+        begun = time.perf_counter()
+        many = min(len(self._asked), TOGETHER, max(int(TURN_S / self._each_s), 1))
+        self._begin([self._asked.popleft() for _ in range(many)])
+        self._each_s += 0.1 * ((time.perf_counter() - begun) / many - self._each_s)
         if self._asked:
             self._loop.call_soon(self._turn)
+        self._watch()
+
+    def _begin(self, callers: Sequence[Caller]) -> None:
+        """Decide, up to where the log has to be waited for."""
         until = self._loop.time() + self._engine.settings.decide_deadline_ms / 1_000
         steps: list[_Step] = []
         for caller in callers:
             try:
-                body = self._read(orjson.loads(caller.body))
+                ask = self._read(orjson.loads(caller.body)).ask(self._engine.clock())
+                begun = self._engine.deciding(ask)
             except ValueError:
                 self._leave(caller)
                 caller.passed_on()
-                continue
-            ask = body.ask(self._engine.clock())
-            caller.explain, caller.until = ask.explain, until
-            begun = caller.steps = self._engine.deciding(ask)
-            self._open.append(caller)
-            steps.append((caller, begun, begun.__next__))
+            except Exception as error:
+                self._failed(caller, error)
+            else:
+                caller.explain, caller.until, caller.steps = ask.explain, until, begun
+                self._open.append(caller)
+                steps.append((caller, begun, begun.__next__))
         self._go(steps)
-        self._watch()
 
     def _go(self, steps: Sequence[_Step]) -> None:
         """Take these steps, one of each caller, and those that follow, until all wait or are done."""
