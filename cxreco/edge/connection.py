@@ -22,7 +22,9 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 (a type of uvicorn's own)
         desk = self.app_state.get(DESK)
-        if desk is None or app is not self.app or self.config.access_log or not _is_ask(cycle):
+        # The application waits for callers who do not read; a log of accesses is uvicorn's own.
+        slow = self.flow.write_paused or self.config.access_log or app is not self.app
+        if desk is None or slow or not _is_ask(cycle):
             self.start(cycle, app)
             return
         self._asking = _Request(self, cycle, desk)
@@ -46,7 +48,9 @@ class Connection(HttpToolsProtocol):
         self.transport.write(b"".join((self._headed(), str(len(body)).encode(), end, body)))
         if not cycle.keep_alive:
             self.transport.close()
-        cycle.on_response()
+        # As after a task: the two need not wait for the collector.
+        told, cycle.on_response = cycle.on_response, _nothing
+        told()
 
     def _ask_if_whole(self) -> None:
         request = self._asking
@@ -91,6 +95,10 @@ class _Request(Caller):
     def passed_on(self, app: ASGIApp | None = None) -> None:
         """See `Caller.passed_on`."""
         self._connection.start(self.cycle, app or self._connection.app)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _is_ask(cycle: RequestResponseCycle) -> bool:

@@ -21,8 +21,11 @@ ASK = {"customer_id": "ann", "surface": "home"}
 class Line:
     """A connection to a server, and what came back by it that was not read yet."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30.0)
+    def __init__(self, port: int, room: int = 1 << 16) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        self._socket.settimeout(30.0)
+        self._socket.connect(("127.0.0.1", port))
         self._there = b""
 
     def send(self, data: bytes) -> None:
@@ -154,6 +157,21 @@ def test_requests_may_be_sent_before_answers_have_come(line: Line) -> None:
     line.send(b"".join(request({**ASK, "customer_id": name}) for name in names) + b"GET /healthz HTTP/1.1\r\n\r\n")
     assert [line.answer()[2]["customer_id"] for _ in names] == names
     assert line.answer()[2] == {"status": "ok"}
+
+
+def test_whoever_reads_late_is_waited_for_and_misses_nothing(shop: Engine, port: int) -> None:
+    line, many, begun = Line(port, room=4_096), 60, shop.store.position()
+    # Each explained at length, so that what is not read piles up.
+    sent = b"".join(request({**ASK, "request_id": f"{n}", "explain": True}) for n in range(many))
+    writing = threading.Thread(target=line.send, args=(sent,))
+    writing.start()
+    time.sleep(0.5)
+    answers = [line.answer() for _ in range(many)]
+    writing.join()
+    line.close()
+    assert [status for status, _, _ in answers] == [200] * many
+    assert len({body["decision_id"] for _, _, body in answers}) == many
+    assert shop.store.position() == begun + many
 
 
 def test_many_at_once_are_each_answered_by_their_own_connection(port: int) -> None:
