@@ -27,9 +27,8 @@ from cxreco.frozen import quick
 from cxreco.journey import DAY, Arm, Mode, Moment, Surface
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
-from cxreco.respond.decide import Decided, deciding
+from cxreco.respond.decide import Decided, decide, deciding
 from cxreco.respond.playbook import Playbook
-from cxreco.stages import finished
 
 if TYPE_CHECKING:
     from cxreco.edge.engine import Engine
@@ -142,11 +141,10 @@ class Decider:
         for state in known:
             for surface, how in asked.items():
                 moment = Moment(customer_id="", at=max(at, int(state.head[0]["last_at"])), surface=surface, **how)
-                stages = deciding(
+                decide(
                     playbook, moment=moment, state=state, latest=state, market=market, decision_id="warm",
                     arm=Arm.CHAMPION,
                 )  # fmt: skip
-                finished(stages)
 
     def _heard_of_last(self) -> list[str]:
         store = self._engine.store

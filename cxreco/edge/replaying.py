@@ -15,8 +15,7 @@ from cxreco.edge.shop import Shop
 from cxreco.edge.states import States
 from cxreco.edge.store import Row, Store
 from cxreco.journey import Arm
-from cxreco.respond.decide import Decided, deciding
-from cxreco.stages import finished
+from cxreco.respond.decide import Decided, decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +59,7 @@ def replayed(store: Store, settings: Settings, row: Row) -> Replayed:
     known = states.rebuilt(group)
     latest = known.state
     past = moment.at < int(latest.head[0]["last_at"])
-    stages = deciding(
+    decided = decide(
         load_playbook(settings.home, record["policy"]["version"]),
         moment=moment,
         state=states.as_of(known, moment.at) if past else latest,
@@ -69,7 +68,6 @@ def replayed(store: Store, settings: Settings, row: Row) -> Replayed:
         decision_id=record["decision_id"],
         arm=Arm(record["policy"]["arm"]),
     )
-    decided = finished(stages)
     differences = _differences(record, row, decided, shop.codes.item_ids)
     return Replayed(decision_id=record["decision_id"], same=not differences, differences=differences)
 

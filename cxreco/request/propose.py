@@ -29,7 +29,7 @@ from cxreco.request.recalls import Recall, asked_of
 from cxreco.request.slates import Facts, Sentences, at_hand, filled_slates
 from cxreco.request.slot_features import places
 from cxreco.request.value_features import moment_features, value_rows
-from cxreco.stages import Stages, finished
+from cxreco.stages import Stages, whole
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -73,11 +73,6 @@ class RequestModels:
             actions=Actions.from_json(files["actions.json"].decode()),
             recall=Recall() if recall is None else Recall(**json.loads(recall)),
         )
-
-
-def propose(models: RequestModels, state: State, moment: Moment, market: Market) -> Candidates:
-    """Return everything that could be done for a customer at a moment, `hold` first; see `proposing`."""
-    return finished(proposing(models, state, moment, market))
 
 
 def proposing(models: RequestModels, state: State, moment: Moment, market: Market) -> Stages[Candidates]:
@@ -125,9 +120,12 @@ def proposing(models: RequestModels, state: State, moment: Moment, market: Marke
     )
 
 
+propose = whole(proposing)
+
+
 def context_of(models: RequestModels, state: State, moment: Moment, market: Market) -> Context:
     """Return the moment as columns: recalled, described and scored once, for all modes."""
-    _, seen = finished(_looking(models, state, moment, market))
+    _, seen = whole(_looking)(models, state, moment, market)
     return Context(state=state, moment=moment, market=market, sight=_seen(*seen, market.wares))
 
 

@@ -18,7 +18,7 @@ from cxreco.respond.playbook import Playbook
 from cxreco.respond.policy import Distribution, certain, pick
 from cxreco.respond.policy import uniform as at_random
 from cxreco.respond.rules import by_rules
-from cxreco.stages import Stages
+from cxreco.stages import Stages, whole
 
 F64 = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ def deciding(
 ) -> Stages[Decided]:
     """Choose the mode and the action for one customer at one moment, in stages.
 
-    They are those of `proposing`, then `admit`, `value` and `draw`; `finished` goes through all of them at once.
+    They are those of `proposing`, then `admit`, `value` and `draw`; `decide` goes through all of them at once.
 
     Parameters
     ----------
@@ -116,6 +116,9 @@ def deciding(
         max_order_value=order_limit(playbook.guardrails, latest),
         parts=values.parts,
     )
+
+
+decide = whole(deciding)
 
 
 def only(candidates: Candidates, rows: NDArray[np.intp]) -> Candidates:
