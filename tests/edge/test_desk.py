@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp, Scope
 
+from cxreco.edge import desk
 from cxreco.edge.desk import TOGETHER, Caller, Desk
 from cxreco.edge.engine import Engine
 from cxreco.edge.limits import Room
@@ -64,10 +65,10 @@ def asked(engine: Engine, bodies: Sequence[object], room: Room | None = None) ->
     """Ask at the desk for all of these in one turn; returns what each was told."""
 
     async def script() -> list[Any]:
-        desk = Desk(engine, room or Room(1_000))
+        at = Desk(engine, room or Room(1_000))
         askers = [Asker(body if isinstance(body, bytes) else orjson.dumps(body)) for body in bodies]
         for one in askers:
-            desk.ask(one)
+            at.ask(one)
         async with asyncio.timeout(30.0):
             while not all(one.said for one in askers):
                 await asyncio.sleep(0.001)
@@ -201,6 +202,32 @@ def test_a_deadline_holds_whatever_the_store_does(shop: Engine, monkeypatch: pyt
     value = shop.metrics.registry.get_sample_value
     assert value("cxreco_unanswered_decisions_total") == 1.0
     assert value("cxreco_fallbacks_total", {"part": "store"}) == 2.0
+
+
+@pytest.mark.parametrize("held_up", [True, False])
+def test_what_holds_the_loop_up_is_not_held_against_the_log(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch, held_up: bool
+) -> None:
+    shop.settings = shop.settings.model_copy(update={"decide_deadline_ms": 100.0})
+    monkeypatch.setattr(desk, "TURN_S", 2.0)
+    place = shop.store.place
+
+    def late(placing: Placing) -> "Future[Placed]":
+        future: Future[Placed] = Future()
+        future.set_running_or_notify_cancel()
+        threading.Timer(0.5, lambda: future.set_result(place(placing).result())).start()
+        if held_up:
+            asyncio.get_running_loop().call_soon(time.sleep, 0.2)
+        return future
+
+    monkeypatch.setattr(shop.store, "place", late)
+    begun = time.perf_counter()
+    (answer,) = asked(shop, [{"customer_id": "ann"}])
+    assert (answer["policy"]["name"] == "fallback") is not held_up
+    if not held_up:
+        # The write lands after the answer; the store is closed after that.
+        assert time.perf_counter() - begun < 0.5
+        time.sleep(0.7)
 
 
 def test_the_clock_of_a_stage_does_not_run_while_others_are_decided(shop: Engine) -> None:
