@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from cxreco.edge.api import create_app
 from cxreco.edge.clock import now
+from cxreco.edge.connection import Connection
 from cxreco.edge.engine import Engine
 from cxreco.edge.logs import log_as_json
 from cxreco.edge.settings import Settings, load_settings
@@ -45,6 +46,7 @@ def run(settings: Settings) -> None:
     uvicorn.run(
         "cxreco.serve:create",
         factory=True,
+        http=Connection,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,

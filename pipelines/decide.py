@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from cxreco.edge import customers, schemas
+from cxreco.edge import schemas
 from cxreco.edge.background import Background
 from cxreco.edge.champion import Watcher
+from cxreco.edge.desk import answer_of
 from cxreco.edge.engine import Engine
-from cxreco.edge.explain import explained
 from cxreco.edge.settings import Settings
 from cxreco.edge.steps import wait
 from cxreco.errors import BadInput, Conflict
@@ -88,11 +88,7 @@ def answered(engine: Engine, body: schemas.DecisionIn) -> dict[str, Any]:
     Conflict
         If its request id was used before with another body.
     """
-    record = wait(engine.deciding(body.ask(engine.clock(), _digest(body))))
-    reply = customers.reply(record)
-    if body.explain:
-        reply["explain"] = explained(record, engine.seen(record["decision_id"]))
-    return reply
+    return answer_of(engine, wait(engine.deciding(body.ask(engine.clock()))), explain=body.explain)
 
 
 def read_request(line: bytes) -> schemas.DecisionIn:
@@ -115,7 +111,3 @@ def read_request(line: bytes) -> schemas.DecisionIn:
         first = invalid.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadInput(str(first["msg"]).removeprefix("Value error, "), where=where) from invalid
-
-
-def _digest(body: schemas.DecisionIn) -> str:
-    return schemas.digest(body.model_dump(mode="json")) if body.request_id else ""

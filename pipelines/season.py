@@ -189,7 +189,7 @@ class Season:
 
     def _decided(self, moment: Row) -> dict[str, Any]:
         self.open.moment, self.open.offered = moment, None
-        record = wait(self.engine.deciding(DecisionIn.model_validate(moment).ask(self.world.now, "")))
+        record = wait(self.engine.deciding(DecisionIn.model_validate(moment).ask(self.world.now)))
         if self.playbook is not None and self.first is not None:
             self.open.note(int(record["chosen"]), self.playbook, self.first)
         return record

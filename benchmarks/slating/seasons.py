@@ -63,7 +63,7 @@ class Judged(Season):
 
     def _decided(self, moment: Mapping[str, Any]) -> dict[str, Any]:
         assert self.playbook is not None  # noqa: S101 (for the type checker; adopted before it is lived)
-        ask = DecisionIn.model_validate(moment).ask(self.world.now, "").moment
+        ask = DecisionIn.model_validate(moment).ask(self.world.now).moment
         state = self.engine.states.of(ask.customer_id).state.copy()
         market, _ = self.engine.markets.at(ask.at)
         context = context_of(self.playbook.request, state, ask, market)

@@ -9,7 +9,6 @@ import orjson
 from fastapi import APIRouter, FastAPI, Path, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,16 +16,15 @@ from cxreco import __version__
 from cxreco.edge import customers, schemas
 from cxreco.edge.background import Background
 from cxreco.edge.champion import CHALLENGER, CHAMPION
+from cxreco.edge.desk import DECISIONS, DESK, Desk, answer_of
 from cxreco.edge.engine import Engine, Receipt
 from cxreco.edge.explain import explained
-from cxreco.edge.limits import Limits, Straight
+from cxreco.edge.limits import Limits, Room
 from cxreco.edge.problems import RETRY_AFTER_S, Problem, install, problem, responses
-from cxreco.edge.records import Json
 from cxreco.edge.steps import awaited
 from cxreco.recognise.contract import write_time
 
 JSON = "application/json"
-DECISIONS = "/v1/decisions"
 WRITE = responses(413, 415, 422, 429, 503)
 CustomerId = Annotated[schemas.Id, Path(description="The customer, under any id they are known by.")]
 
@@ -66,16 +64,18 @@ def create_app(engine: Engine, *, background: bool = True) -> FastAPI:
     background
         Whether it looks for new champions and publishes population statistics by itself.
     """
+    room = Room(engine.settings.max_in_flight)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         threads = Background(engine) if background else None
         if threads is not None:
             await run_in_threadpool(threads.start)
         # What is here now stays: the collector need not look through it while customers wait.
         gc.collect()
         gc.freeze()
-        yield
+        # For connections that know it (`connection`); a traced request goes the long way, which its span surrounds.
+        yield {} if engine.tracing.on else {DESK: Desk(engine, room)}
         gc.unfreeze()
         if threads is not None:
             await run_in_threadpool(threads.stop)
@@ -97,8 +97,7 @@ def create_app(engine: Engine, *, background: bool = True) -> FastAPI:
         super(_App, app).__call__,
         metrics=engine.metrics,
         tracing=engine.tracing,
-        most=engine.settings.max_in_flight,
-        straight={DECISIONS: _straight(engine)},
+        room=room,
     )
     _document_problems(app)
     return app
@@ -124,36 +123,15 @@ def _feeding(engine: Engine) -> APIRouter:
     return router
 
 
-async def _decided(engine: Engine, body: schemas.DecisionIn) -> Json:
-    ask = body.ask(engine.clock(), schemas.digest(body.model_dump(mode="json")) if body.request_id else "")
-    record = await awaited(engine.deciding(ask), deadline_s=engine.settings.decide_deadline_ms / 1_000)
-    answer = customers.reply(record)
-    if body.explain:
-        answer["explain"] = explained(record, engine.seen(record["decision_id"]))
-    return answer
-
-
-def _straight(engine: Engine) -> Straight:
-    """Return the endpoint of decisions, bytes to bytes; what is wrong with a body is for FastAPI to say."""
-    read = TypeAdapter(schemas.DecisionIn).validator.validate_python
-
-    async def decide(body: bytes) -> bytes | None:
-        try:
-            asked = read(orjson.loads(body))
-        except ValueError:
-            return None
-        return orjson.dumps(await _decided(engine, asked))
-
-    return decide
-
-
 def _deciding(engine: Engine) -> APIRouter:
     router = APIRouter(route_class=_Route, tags=["decide"])
 
     @router.post(DECISIONS, response_model=schemas.DecisionOut, responses=responses(409, 413, 415, 422, 429, 503))
     async def decide(body: schemas.DecisionIn) -> Response:
         """Choose the mode and the next-best action for a moment."""
-        return _json(await _decided(engine, body))
+        deadline_s = engine.settings.decide_deadline_ms / 1_000
+        record = await awaited(engine.deciding(body.ask(engine.clock())), deadline_s=deadline_s)
+        return _json(answer_of(engine, record, explain=body.explain))
 
     @router.get("/v1/decisions/{decision_id}", response_model=schemas.RecordOut, responses=responses(404, 422, 503))
     async def decision(decision_id: Annotated[str, Path(max_length=256)]) -> Response:

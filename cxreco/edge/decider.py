@@ -27,7 +27,7 @@ from cxreco.frozen import quick
 from cxreco.journey import DAY, Arm, Mode, Moment, Surface
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
-from cxreco.respond.decide import Decided, decide
+from cxreco.respond.decide import Decided, decide, deciding
 from cxreco.respond.playbook import Playbook
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Decider:
                 if ask.request_id and (earlier := self._engine.store.request(ask.request_id)):
                     return self._again(ask, digest, earlier)
                 with self._engine.lock:
-                    draft = self._draft(ask, decision_id, digest, marks)
+                    draft = yield from self._drafting(ask, decision_id, digest, marks)
                 writing = self._engine.store.place(draft.placing)
                 with self._engine.metrics.writing():
                     placed: Placed = yield writing
@@ -119,6 +119,7 @@ class Decider:
                 marks("log")
                 with self._engine.lock:
                     self._engine.states.note(draft.record, placed.seq, draft.known)
+                yield None
                 return self._counted(draft, marks)
             if placed.earlier:
                 return self._again(ask, digest, placed.earlier)
@@ -154,7 +155,8 @@ class Decider:
         with self._engine.lock:
             return self._ids.next()
 
-    def _draft(self, ask: Ask, decision_id: str, digest: str, marks: Marks) -> _Draft:
+    def _drafting(self, ask: Ask, decision_id: str, digest: str, marks: Marks) -> Steps[_Draft]:
+        """Return a decision; it pauses after each stage, while the engine's lock is held: nothing is waited for."""
         engine, moment = self._engine, ask.moment
         self.newest_day = max(self.newest_day, moment.at // DAY * DAY)
         self._look()
@@ -162,12 +164,15 @@ class Decider:
         arm, assigned = self._arm(known.group.customer_id)
         playbook = engine.playbooks.get(CHALLENGER if arm is Arm.CHALLENGER else CHAMPION)
         try:
-            marks("state")
             market, version = engine.markets.at(moment.at)
+            marks("state")
+            yield None
+            marks.again()
+            # Where another ask of this customer has read more of their log since, it is in the state and in the cut.
             around = self._around(ask, decision_id, known, (arm, assigned), playbook, version)
             if playbook is None:
                 return self._fallback(ask, digest, around, market, "no champion is loaded")
-            decided = self._decided(playbook, known, moment, market, around, marks)
+            decided = yield from self._deciding(playbook, known, moment, market, around, marks)
             record = records.record_of_decided(decided, moment, around, market.shelf, engine.shop.codes.item_ids)
         except Exception as error:
             log.exception("a part failed, the answer is a safe one", extra={"decision_id": decision_id})
@@ -192,12 +197,12 @@ class Decider:
             self._engine.shop.refresh()
             self._looked_at = now
 
-    def _decided(
+    def _deciding(
         self, playbook: Playbook, known: Known, moment: Moment, market: Market, around: Around, marks: Marks
-    ) -> Decided:
+    ) -> Steps[Decided]:
         latest = known.state
         past = moment.at < int(latest.head[0]["last_at"])
-        return decide(
+        stages = deciding(
             playbook,
             moment=moment,
             state=self._engine.states.as_of(known, moment.at) if past else latest,
@@ -205,8 +210,15 @@ class Decider:
             market=market,
             decision_id=around.decision_id,
             arm=around.arm,
-            done=marks,
         )
+        while True:
+            try:
+                marks(next(stages))
+            except StopIteration as stop:
+                decided: Decided = stop.value
+                return decided
+            yield None
+            marks.again()
 
     def _arm(self, customer_id: str) -> tuple[Arm, Arm]:
         """Return whose policy serves and which arm was dealt: without a challenger, its customers get the champion."""

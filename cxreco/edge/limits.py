@@ -1,42 +1,40 @@
 """What is checked of a request before anybody reads it: how many wait, how long its body is, whether it is JSON."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cxreco.edge.metrics import Metrics
-from cxreco.edge.problems import RETRY_AFTER_S, answer_to, problem
+from cxreco.edge.problems import RETRY_AFTER_S, problem
 from cxreco.edge.tracing import Tracing
 
 MAX_BODY = 1 << 20
-# A good body in, the JSON of its answer out; None: for the application to say what is wrong with it.
-Straight = Callable[[bytes], Awaitable[bytes | None]]
+
+
+class Room:
+    """How many calls with a body are being answered; what comes beyond is sent away, so that none waits for long."""
+
+    def __init__(self, most: int) -> None:
+        self.taken = 0
+        self._most = most
+
+    @property
+    def full(self) -> bool:
+        """Whether there is room for no more."""
+        return self.taken >= self._most
 
 
 class Limits:
     """In front of an ASGI application: 429 where too many wait, 413 above 1 MiB, 415 for what is not JSON; and a clock.
 
-    The body is read whole before the application runs, so that a chunked one cannot exceed the limit either. What is
-    asked on every page of a shop goes straight to its endpoint: the layers in between cost as much as a third of it.
-
-    Parameters
-    ----------
-    most
-        Calls with a body that are answered at once; what comes beyond them is sent away, so that none waits for long.
-    straight
-        Endpoints that are asked past the application, by path; the method is POST.
+    The body is read whole before the application runs, so that a chunked one cannot exceed the limit either.
     """
 
-    def __init__(
-        self, app: ASGIApp, metrics: Metrics, tracing: Tracing, most: int, straight: Mapping[str, Straight]
-    ) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing, room: Room) -> None:
         self._app = app
         self._metrics = metrics
         self._tracing = tracing
-        self._most = most
-        self._straight = straight
-        self._under_way = 0
+        self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -57,7 +55,7 @@ class Limits:
             status = await asked(scope, receive, send)
         finally:
             # The route is the template, not the path: an id must not become a label.
-            route = scope["path"] if scope["path"] in self._straight else getattr(scope.get("route"), "path", "none")
+            route = getattr(scope.get("route"), "path", "none")
             self._metrics.answered(scope["method"], route, status, time.perf_counter() - started)
 
     async def _passed_on(self, scope: Scope, receive: Receive, send: Send) -> int:
@@ -75,16 +73,16 @@ class Limits:
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer a request with a body; return with what status."""
-        if self._under_way >= self._most:
+        if self._room.full:
             after = {"retry-after": str(RETRY_AFTER_S)}
             answer = problem(429, "too many calls are waiting; send it again in a moment", headers=after)
             await answer(scope, receive, send)
             return answer.status_code
-        self._under_way += 1
+        self._room.taken += 1
         try:
             return await self._checked(scope, receive, send)
         finally:
-            self._under_way -= 1
+            self._room.taken -= 1
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
@@ -109,25 +107,7 @@ class Limits:
             answer = problem(415, "send JSON, with content-type: application/json")
             await answer(scope, receive, send)
             return answer.status_code
-        return await self._answered(b"".join(chunks), scope, receive, send)
-
-    async def _answered(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> int:
-        straight = self._straight.get(scope["path"]) if scope["method"] == "POST" else None
-        try:
-            answer = None if straight is None else await straight(body)
-        except Exception as error:
-            said = answer_to(error, scope)
-            await said(scope, receive, send)
-            return said.status_code
-        if answer is None:
-            return await self._passed_on(scope, _replayed(body, receive), send)
-        length = (b"content-length", b"%d" % len(answer))
-        await send({"type": "http.response.start", "status": 200, "headers": [length, _JSON]})
-        await send({"type": "http.response.body", "body": answer})
-        return 200
-
-
-_JSON = (b"content-type", b"application/json")
+        return await self._passed_on(scope, _replayed(b"".join(chunks), receive), send)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -15,9 +15,9 @@ from cxreco.journey import MODES, Refusal
 
 _FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5)
 _STAGE = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
-# What a decision goes through, in order: `state` to read the customer, four of the decision itself, `record`, and
+# What a decision goes through, in order: `state` to read the customer, those of the decision itself, `record`, and
 # `log` until it is on disk.
-STAGES = ("state", "propose", "admit", "value", "draw", "record", "log")
+STAGES = ("state", "recall", "rank", "need", "offer", "admit", "value", "draw", "record", "log")
 
 # The probability and the mode code of each candidate.
 Explored = tuple[Sequence[float], NDArray[np.int16]]

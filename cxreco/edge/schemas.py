@@ -119,7 +119,7 @@ class DecisionIn(_Body):
     modes: Annotated[list[Mode] | None, Field(max_length=20, description="Allowed modes; `hold` always is.")] = None
     explain: StrictBool = False
 
-    def ask(self, now: int, digest: str) -> Ask:
+    def ask(self, now: int) -> Ask:
         """Return what to decide; `now` is the moment where none was given."""
         moment = Moment(
             customer_id=self.customer_id,
@@ -134,12 +134,12 @@ class DecisionIn(_Body):
             max_items=self.max_items,
             modes=None if self.modes is None else frozenset(self.modes),
         )
+        digest = self._digest() if self.request_id else ""
         return Ask(moment=moment, request_id=self.request_id or "", digest=digest, explain=self.explain)
 
-
-def digest(body: dict[str, Any]) -> str:
-    """Return a digest of a JSON body that does not depend on how it was written down."""
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    def _digest(self) -> str:
+        """Return a digest of the body that does not depend on how it was written down."""
+        return hashlib.sha256(orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 class ActionOut(BaseModel):

@@ -1,6 +1,7 @@
 """Work that waits for the disk now and then, written once for callers that block and callers that await.
 
-A `Steps[T]` is a generator that yields the futures it must wait for and returns its result.
+A `Steps[T]` is a generator that yields the futures it must wait for and returns its result. In between it may yield
+None: whoever runs several may go on with another here, and else just goes on.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 from cxreco.edge.store import StoreUnavailable
 
 T = TypeVar("T")
-Steps: TypeAlias = Generator[Future[Any], Any, T]
+Steps: TypeAlias = Generator[Future[Any] | None, Any, T]
 
 
 def wait(steps: Steps[T]) -> T:
@@ -21,7 +22,7 @@ def wait(steps: Steps[T]) -> T:
         future = next(steps)
         while True:
             try:
-                result = future.result()
+                result = None if future is None else future.result()
             except Exception as error:
                 future = steps.throw(error)
             else:
@@ -47,7 +48,7 @@ async def awaited(steps: Steps[T], *, deadline_s: float | None = None) -> T:
         future = next(steps)
         while True:
             try:
-                result = await _within(future, until, loop)
+                result = None if future is None else await _within(future, until, loop)
             except Exception as error:
                 future = steps.throw(error)
             else:

@@ -16,24 +16,34 @@ SERVICE = "cxreco"
 
 
 class Marks:
-    """A stopwatch of named stages, in order; called with the name of the stage that is through."""
+    """A stopwatch of named stages, in order; called with the name of the stage that is through.
 
-    __slots__ = ("begun", "marks")
+    Attributes
+    ----------
+    marks
+        Each stage, when it began and when it was through.
+    """
+
+    __slots__ = ("_since", "marks")
 
     def __init__(self) -> None:
-        self.begun = time.perf_counter()
-        self.marks: list[tuple[str, float]] = []
+        self._since = time.perf_counter()
+        self.marks: list[tuple[str, float, float]] = []
 
     def __call__(self, stage: str) -> None:
-        """Note that a stage is through."""
-        self.marks.append((stage, time.perf_counter()))
+        """Note that a stage is through; the next begins."""
+        now = time.perf_counter()
+        self.marks.append((stage, self._since, now))
+        self._since = now
+
+    def again(self) -> None:
+        """Have the next stage begin now: there was a pause."""
+        self._since = time.perf_counter()
 
     def durations(self) -> Iterator[tuple[str, float]]:
         """Yield each stage and its seconds."""
-        before = self.begun
-        for stage, at in self.marks:
-            yield stage, at - before
-            before = at
+        for stage, begun, through in self.marks:
+            yield stage, through - begun
 
 
 class Tracing:
@@ -79,7 +89,7 @@ class Spans(Tracing):
         """Add a span of the decision to the current one, with one for each stage."""
         # Stages are timed by the monotonic clock; spans want the time of day.
         shift = time.time() - time.perf_counter()
-        end = marks.marks[-1][1] if marks.marks else marks.begun
+        begun, end = marks.marks[0][1], marks.marks[-1][2]
         about = {
             "cxreco.decision_id": record["decision_id"],
             "cxreco.mode": str(record["mode"]),
@@ -87,12 +97,10 @@ class Spans(Tracing):
             "cxreco.policy_version": record["policy"]["version"],
             "cxreco.fallback": record["fallback"],
         }
-        whole = self._tracer.start_span("decide", attributes=about, start_time=_nanos(marks.begun + shift))
-        before = marks.begun
-        for stage, at in marks.marks:
-            span = self._tracer.start_span(stage, context=self._in_span(whole), start_time=_nanos(before + shift))
-            span.end(_nanos(at + shift))
-            before = at
+        whole = self._tracer.start_span("decide", attributes=about, start_time=_nanos(begun + shift))
+        for stage, since, through in marks.marks:
+            span = self._tracer.start_span(stage, context=self._in_span(whole), start_time=_nanos(since + shift))
+            span.end(_nanos(through + shift))
         whole.end(_nanos(end + shift))
 
     @property

@@ -29,6 +29,7 @@ from cxreco.request.recalls import Recall, asked_of
 from cxreco.request.slates import Facts, Sentences, at_hand, filled_slates
 from cxreco.request.slot_features import places
 from cxreco.request.value_features import moment_features, value_rows
+from cxreco.stages import Stages, whole
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -74,8 +75,8 @@ class RequestModels:
         )
 
 
-def propose(models: RequestModels, state: State, moment: Moment, market: Market) -> Candidates:
-    """Return everything that could be done for a customer at a moment, `hold` first.
+def proposing(models: RequestModels, state: State, moment: Moment, market: Market) -> Stages[Candidates]:
+    """Return everything that could be done for a customer at a moment, in the stages `recall`, `rank`, `need`, `offer`.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def propose(models: RequestModels, state: State, moment: Moment, market: Market)
     Candidates
         Only items that can be bought, none twice in a slate; the same input gives the same output to the bit.
     """
-    there, seen = _looked(models, state, moment, market)
+    there, seen = yield from _looking(models, state, moment, market)
     (mode, action), (slate, reason), score, x, anchors = _offered_at(
         seen,
         models.actions.fitting(moment),
@@ -101,6 +102,7 @@ def propose(models: RequestModels, state: State, moment: Moment, market: Market)
         (moment_features(moment), seconds(moment.at), there),
         market.wares,
     )
+    yield "offer"
     facts = Facts(
         codes=seen[2][0], x=seen[2][1], bought=seen[3][0], grid=partial(_grid, seen[3]), anchors=anchors, market=market
     )
@@ -118,13 +120,16 @@ def propose(models: RequestModels, state: State, moment: Moment, market: Market)
     )
 
 
+propose = whole(proposing)
+
+
 def context_of(models: RequestModels, state: State, moment: Moment, market: Market) -> Context:
     """Return the moment as columns: recalled, described and scored once, for all modes."""
-    _, seen = _looked(models, state, moment, market)
+    _, seen = whole(_looking)(models, state, moment, market)
     return Context(state=state, moment=moment, market=market, sight=_seen(*seen, market.wares))
 
 
-def _looked(models: RequestModels, state: State, moment: Moment, market: Market) -> tuple[I32, Seen]:
+def _looking(models: RequestModels, state: State, moment: Moment, market: Market) -> Stages[tuple[I32, Seen]]:
     """Return what is in the cart or looked at, and what `_seen` makes a sight of."""
     mc = codes_of(moment, market)
     there, found = asked_of(mc, market)
@@ -136,13 +141,16 @@ def _looked(models: RequestModels, state: State, moment: Moment, market: Market)
         market.columns,
         (models.recall.counts, models.recall.most, need.days),
     )
+    yield "recall"
     score = models.ranker.scores(x)
+    yield "rank"
     seen = (
         (state.head, state.items, readings),
         (mc.at, mc.item, bool(moment.query), moment.max_items),
         (codes, x, score, models.ranker.buy(x, score)),
         (bought, offset, need.learned(need_x), need.days, need.bend),
     )
+    yield "need"
     return there, seen
 
 

@@ -1,6 +1,6 @@
 """State in, decision out: propose, admit, value, distribution, draw. Pure; nothing is stored here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,13 @@ from cxreco.journey import MODES, Arm, Choice, Moment, Rung
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
 from cxreco.request.candidates import Candidates
-from cxreco.request.propose import propose
+from cxreco.request.propose import proposing
 from cxreco.respond.guardrails import admit, order_limit
 from cxreco.respond.playbook import Playbook
 from cxreco.respond.policy import Distribution, certain, pick
 from cxreco.respond.policy import uniform as at_random
 from cxreco.respond.rules import by_rules
+from cxreco.stages import Stages, whole
 
 F64 = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ class Decided:
     parts: Mapping[str, F64]
 
 
-def decide(
+def deciding(
     playbook: Playbook,
     *,
     moment: Moment,
@@ -58,9 +59,10 @@ def decide(
     market: Market,
     decision_id: str,
     arm: Arm,
-    done: Callable[[str], object] = str,
-) -> Decided:
-    """Choose the mode and the action for one customer at one moment.
+) -> Stages[Decided]:
+    """Choose the mode and the action for one customer at one moment, in stages.
+
+    They are those of `proposing`, then `admit`, `value` and `draw`; `decide` goes through all of them at once.
 
     Parameters
     ----------
@@ -72,11 +74,8 @@ def decide(
         Seeds the draws of mode and action: the same id gives the same decision.
     arm
         Whose policy: champion and challenger draw from values, `random` uniformly, `rules` by hand; `holdout` holds.
-    done
-        Told the name of each stage when it is through: `propose`, `admit`, `value`, `draw`.
     """
-    proposed = propose(playbook.request, state, moment, market)
-    done("propose")
+    proposed = yield from proposing(playbook.request, state, moment, market)
     states = (state,) if latest is state else (state, latest)
     admission = admit(
         playbook.guardrails,
@@ -87,15 +86,15 @@ def decide(
         market=market,
         unready=playbook.request.actions.refusals(state, moment),
     )
-    done("admit")
+    yield "admit"
     candidates = only(proposed, admission.rows)
     contact = admission.contact[admission.rows]
     rungs = [admission.rungs[row] for row in admission.rows]
     values = playbook.value.values(candidates, contact)
-    done("value")
+    yield "value"
     distribution = _distribution(playbook, arm, candidates, values.over_hold)
     chosen = _drawn(distribution, candidates, playbook.salt, decision_id)
-    done("draw")
+    yield "draw"
     mode = int(candidates.mode[chosen])
     choice = Choice(
         keys=keys(candidates, market.codes.item_ids),
@@ -117,6 +116,9 @@ def decide(
         max_order_value=order_limit(playbook.guardrails, latest),
         parts=values.parts,
     )
+
+
+decide = whole(deciding)
 
 
 def only(candidates: Candidates, rows: NDArray[np.intp]) -> Candidates:

@@ -8,11 +8,8 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
 
 from cxreco.edge import schemas
-from cxreco.edge.api import create_app
 from cxreco.edge.champion import CHAMPION
 from cxreco.edge.engine import Engine
 from cxreco.journey import DAY, Mode
@@ -273,25 +270,6 @@ def test_openapi_is_complete(engine: Engine, speak: Callable[..., Any]) -> None:
             )
     used = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert used <= set(document["components"]["schemas"])
-
-
-def test_the_route_that_is_documented_answers_what_the_one_in_front_of_it_does(engine: Engine) -> None:
-    async def script() -> None:
-        app = create_app(engine, background=False)
-
-        async def behind(scope: Scope, receive: Receive, send: Send) -> None:
-            await FastAPI.__call__(app, scope, receive, send)
-
-        body = {"customer_id": "ann", "request_id": "page-1", "surface": "home", "explain": True}
-        answers = []
-        for asked in (app, behind):
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app=asked), base_url="http://shop") as client:
-                answers.append(await client.post("/v1/decisions", json=body))
-        assert [answer.status_code for answer in answers] == [200, 200]
-        assert answers[0].content == answers[1].content
-        assert answers[0].headers["content-type"] == answers[1].headers["content-type"] == "application/json"
-
-    asyncio.run(script())
 
 
 def test_an_error_of_ours_in_a_decision_is_said_as_one_and_counted(

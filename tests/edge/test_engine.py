@@ -141,7 +141,8 @@ def test_contacts_decided_upon_the_same_log_are_decided_again(
     asks = [Ask(moment=moment("ann", surface=Surface.OUTBOUND, channel="email"), request_id=f"{n}") for n in range(24)]
     under_way = [engine.deciding(ask) for ask in asks]
     for steps in under_way:
-        next(steps)
+        while next(steps) is None:
+            pass
     monkeypatch.undo()
     drafted = [orjson.loads(placing.entry.body) for placing in held]
     assert sum(record["contact"] for record in drafted) > playbook.guardrails.most_contacts
@@ -153,7 +154,7 @@ def finished(engine: Engine, steps: Steps[Any], placing: Placing) -> dict[str, A
     try:
         future = steps.send(engine.store.place(placing).result())
         while True:
-            future = steps.send(future.result())
+            future = steps.send(None if future is None else future.result())
     except StopIteration as stop:
         record: dict[str, Any] = stop.value
         return record
@@ -269,7 +270,7 @@ def test_a_playbook_that_raises_makes_a_safe_answer_that_is_logged(
     def broken(*_: object, **__: object) -> None:
         raise FloatingPointError("inside")
 
-    monkeypatch.setattr(decider, "decide", broken)
+    monkeypatch.setattr(decider, "deciding", broken)
     record = shop.decide(moment(), "r")
     assert record["policy"]["name"] == "fallback"
     assert record["propensity"]["joint"] == 1.0

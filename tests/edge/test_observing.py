@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -49,12 +50,17 @@ def test_entropy_is_that_of_modes_and_within_them() -> None:
 
 def test_stages_follow_each_other() -> None:
     marks = Marks()
-    for stage in ("a", "b"):
+    for stage in ("a", "b", "c"):
         marks(stage)
-    told = list(marks.durations())
-    assert [stage for stage, _ in told] == ["a", "b"]
-    assert all(seconds >= 0.0 for _, seconds in told)
-    assert sum(seconds for _, seconds in told) == pytest.approx(marks.marks[-1][1] - marks.begun)
+        if stage == "b":
+            time.sleep(0.05)
+            marks.again()
+    (_, _, a), (_, since_a, b), (_, since_b, c) = marks.marks
+    told = dict(marks.durations())
+    assert list(told) == ["a", "b", "c"] and all(seconds >= 0.0 for seconds in told.values())
+    # One begins where the other ends, but for the pause, which is nobody's.
+    assert since_a == a and since_b >= b + 0.05
+    assert told["b"] + told["c"] == pytest.approx(c - a - (since_b - b))
 
 
 def test_traces_hang_a_decision_and_its_stages_below_the_callers_span(shop: Engine, speak: Callable[..., Any]) -> None:

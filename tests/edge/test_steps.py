@@ -12,6 +12,8 @@ from cxreco.edge.store import StoreUnavailable
 
 
 def doubled(future: Future[int]) -> Steps[str]:
+    # A pause: nothing is waited for.
+    assert (yield None) is None
     try:
         n: int = yield future
     except StoreUnavailable as error:

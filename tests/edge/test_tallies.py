@@ -217,7 +217,7 @@ def entropy(shares: list[float]) -> float:
 def parts_of(decision: dict[str, Any]) -> tuple[Marks, tuple[Refusal, ...], Any]:
     """Return marks, refusals and what was explored, as `Metrics.decided` takes them."""
     marks = Marks()
-    marks.begun, marks.marks = 0.0, list(zip(STAGES, decision["ends"], strict=False))
+    marks.marks = list(zip(STAGES, [0.0, *decision["ends"]], decision["ends"], strict=False))
     refusals = tuple(
         Refusal(action_id="", mode=MODES[1], item_id="", guardrail=name, reason="") for name in decision["guardrails"]
     )
