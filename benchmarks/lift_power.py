@@ -68,14 +68,12 @@ def judged(cell: Cell, seed: int, believed: ValueModel, candidates: tuple[Learne
     rules = LiftRules()
     lift = fit_lift(known, lambda _: believed, believed, rules, candidates)
     trial = known.trial(believed)
-    if lift.terms:
-        forced = lift
-    else:
-        forced = lift_of(choose(trial, candidates=candidates, rules=rules.choice, seed=rules.seed), trial)
+    chosen = choose(trial, candidates=candidates, rules=rules.choice, seed=rules.seed)
+    forced = lift_of(chosen, trial)
     fresh = letters(believed, seed + AWAY, FRESH, size=cell.size, carried=cell.carried)
     before, after = (fresh.messages.worth_sending(replace(believed, lift=own)) for own in (Lift(), forced))
     brought = float(((after.astype(np.float64) - before) * fresh.money).mean())
-    evident = lift.report.get("t", 0.0) > lift.report.get("needed_t", np.inf) and forced.kept > 0.0
+    evident = chosen.learned_t > chosen.needed_t and forced.kept > 0.0
     keeps = np.array([bool(lift.terms), evident, forced.kept > 0.0], dtype=np.float64)
     return keeps, keeps * brought
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cxreco.errors import BadInput, BadSpec
 from cxreco.repeat.intervals import clustered, t_interval
@@ -93,23 +92,27 @@ def fit_lift(
         said = f"{sent:,} messages were sent and {held:,} held back by chance; {rules.least:g} of each are the least"
         return Lift(said=said, report=counts)
     every = learners() if candidates is None else candidates
-    trial = messages.trial(full)
     try:
-        judged = _judged(messages, early, every, rules)
-        chosen = choose(trial, candidates=every, rules=rules.choice, seed=rules.seed)
+        walked = tuple(_walked(messages, early, every, rules))
+        judged = _judged(walked, rules)
     except BadInput as thin:
         return Lift(said=f"the messages could not be judged: {thin}", report=counts)
+    last = walked[-1].chosen
     report = counts | judged.report() | {
-        "t": chosen.learned_t, "needed_t": chosen.needed_t, "mean": float(chosen.mean[1]),
-        "mean_error": float(chosen.error[1]),
+        "t": last.learned_t, "needed_t": last.needed_t, "mean": float(last.mean[1]), "mean_error": float(last.error[1]),
     }  # fmt: skip
-    best = f"{chosen.learner} tells best whom messages make order, of {len(every)} learners"
-    lift = lift_of(chosen, trial)
+    best = f"{last.learner} tells best whom messages make order, of {len(every)} learners"
     if not judged.low > 0.0:
         return Lift(said=f"{best}, but what it would do is not shown to earn more: {judged.words()}", report=report)
+    trial = messages.trial(full)
+    chosen = choose(trial, candidates=every, rules=rules.choice, seed=rules.seed)
+    lift = lift_of(chosen, trial)
     if lift.kept == 0.0:
         return Lift(said=f"{best}, but all messages together show no difference", report=report)
-    said = f"{best}: {judged.words()}; it learned from {sent:,} messages sent and {held:,} held back"
+    said = (
+        f"{chosen.learner} tells best whom messages make order, of {len(every)} learners: {judged.words()}; it learned "
+        f"from {sent:,} messages sent and {held:,} held back"
+    )
     return replace(lift, said=said, report=report)
 
 
@@ -173,38 +176,41 @@ class _Judged:
         )
 
 
-def _judged(
-    messages: Messages, early: Callable[[int], ValueModel], every: tuple[Learner, ...], rules: LiftRules
-) -> _Judged:
-    """Judge the way to choose on the later half, a quarter at a time; see the module."""
-    parts = [
-        (later, _brought(later, pooled, lift, rules.seed))
-        for later, pooled, lift in _walked(messages, early, every, rules)
-    ]
-    terms = np.concatenate([own for _, (own, _) in parts])
-    data = clustered(terms, np.concatenate([later.customer for later, _ in parts]))
-    differs = float(np.concatenate([changed for _, (_, changed) in parts]).mean())
-    low = t_interval(data, 1.0 - 2.0 * rules.alpha)[0] if differs > 0.0 else 0.0
-    return _Judged(gain=data.mean, low=low, messages=terms.size, differs=differs, level=1.0 - rules.alpha)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Walked:
+    """Messages whose window is over, and the pooled head and what was chosen as they were known before them."""
+
+    later: Messages
+    pooled: ValueModel
+    chosen: Chosen
+    lift: Lift
 
 
 def _walked(
     messages: Messages, early: Callable[[int], ValueModel], every: tuple[Learner, ...], rules: LiftRules
-) -> Iterator[tuple[Messages, ValueModel, Lift]]:
-    """Yield messages whose window is over, with the pooled head and the lift as they were known before them."""
+) -> Iterator[_Walked]:
     cuts = [int(messages.at[round(len(messages) * share)]) for share in JUDGED_FROM]
     for cut, until in zip(cuts, [*cuts[1:], int(messages.at[-1]) + 1], strict=True):
         pooled = early(cut)
         known = messages.take(messages.at < cut).trial(pooled)
-        lift = lift_of(choose(known, candidates=every, rules=rules.choice, seed=rules.seed), known)
-        later = (messages.at >= cut) & (messages.at < until) & np.isfinite(messages.money)
-        yield messages.take(later), pooled, lift
+        chosen = choose(known, candidates=every, rules=rules.choice, seed=rules.seed)
+        over = (messages.at >= cut) & (messages.at < until) & np.isfinite(messages.money)
+        yield _Walked(later=messages.take(over), pooled=pooled, chosen=chosen, lift=lift_of(chosen, known))
 
 
-def _brought(later: Messages, pooled: ValueModel, lift: Lift, seed: int) -> tuple[F64, NDArray[np.bool_]]:
-    """Return (n,) the money that the lift's own choices brought, by doubly robust scores, and where they differ."""
-    before, after = (later.worth_sending(replace(pooled, lift=own)) for own in (Lift(), lift))
-    trial = replace(later.trial(pooled), outcome=later.money)
+def _judged(walked: tuple[_Walked, ...], rules: LiftRules) -> _Judged:
+    """Judge the way to choose on all that was walked; see the module."""
+    parts = [_brought(own, rules.seed) for own in walked]
+    terms, differs = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    data = clustered(terms, np.concatenate([own.later.customer for own in walked]))
+    low = t_interval(data, 1.0 - 2.0 * rules.alpha)[0] if differs.any() else 0.0
+    return _Judged(gain=data.mean, low=low, messages=terms.size, differs=float(differs.mean()), level=1.0 - rules.alpha)
+
+
+def _brought(own: _Walked, seed: int) -> tuple[F64, F64]:
+    """Return (n,) the money that the lift's own choices brought, by doubly robust scores, and 1 where they differ."""
+    before, after = (own.later.worth_sending(replace(own.pooled, lift=lift)) for lift in (Lift(), own.lift))
+    trial = replace(own.later.trial(own.pooled), outcome=own.later.money)
     scores = doubly_robust(trial, Ridge(), seed)
-    brought: F64 = (after.astype(np.float64) - before) * (scores[:, 1] - scores[:, 0])
-    return brought, after != before
+    apart: F64 = after.astype(np.float64) - before
+    return apart * (scores[:, 1] - scores[:, 0]), np.abs(apart)
