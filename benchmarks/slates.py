@@ -21,7 +21,7 @@ from rich.table import Table
 from slating.orders import MEASURES, found
 from slating.seasons import RECIPES, Noted, noted
 from slating.speed import microseconds
-from slating.ways import BEFORE, GRID, WAYS
+from slating.ways import BEFORE, GRID, OWN, RESTING, WAYS
 from under_load.report import hardware, keep
 
 from cxreco.world import WORLDS
@@ -49,11 +49,19 @@ def means(values: F64, who: Sequence[str]) -> tuple[F64, F64, F64]:
 
 
 def against(values: F64, who: Sequence[str]) -> list[Found]:
-    """Return for each way its mean, and how much it differs from the cap used before at the same moments."""
-    mean = values.mean(axis=0)
-    differs = means(values - values[:, [NAMES.index(BEFORE)]], who)
-    rows = zip(mean, *differs, strict=True)
-    return [{"mean": float(m), "less": float(d), "low": float(low), "high": float(high)} for m, d, low, high in rows]
+    """Return for each way its mean, and how much it differs from the cap used before at the same moments.
+
+    Of what rests over the product's own way, also how much it differs from that.
+    """
+    rows = zip(values.mean(axis=0), *means(values - values[:, [NAMES.index(BEFORE)]], who), strict=True)
+    out: list[Found] = [
+        {"mean": float(m), "less": float(d), "low": float(low), "high": float(high)} for m, d, low, high in rows
+    ]
+    resting = [NAMES.index(way.name) for way in RESTING]
+    differs = np.stack(means(values[:, resting] - values[:, [NAMES.index(OWN)]], who), axis=1)
+    for way, row in zip(resting, differs.tolist(), strict=True):
+        out[way]["less_own"] = row
+    return out
 
 
 def simulated(shops: Sequence[Noted]) -> Found:
@@ -99,8 +107,7 @@ def show(results: Found, console: Console) -> None:
                 shown = f"{way['categories']:.1f}", f"{way['satisfied']:.2f}"
                 table.add_row(_marked(name, tuned), f"{way['mean']:.4f}", less, *shown)
             console.print(table)
-    if "online_retail" not in results:
-        return
+    show_resting(results, console)
     judged = results["online_retail"]
     table = Table("way", *MEASURES, "recall@10 less before", "margin of hits less before",
                   title=f"Online Retail: the next order of {judged['customers']:,} customers")  # fmt: skip
@@ -112,6 +119,17 @@ def show(results: Found, console: Console) -> None:
     console.print(
         f"chosen by worth on other shops, among those that keep {' and '.join(KEPT)}: {tuned}", highlight=False
     )
+
+
+def show_resting(results: Found, console: Console) -> None:
+    """Print what it would bring to let more rest than the product does."""
+    table = Table("way", *results["worlds"], "Online Retail, recall@10", title=f"less {OWN}: EUR a personal slate")
+    found = [world["curate.personal"]["ways"] for world in results["worlds"].values()]
+    for way in RESTING:
+        rows = [ways[way.name] for ways in found]
+        rows.append(results["online_retail"]["ways"][way.name]["recall@10"])
+        table.add_row(way.name, *("{:+.4f} ({:+.4f} to {:+.4f})".format(*row["less_own"]) for row in rows))
+    console.print(table)
 
 
 def _marked(name: str, chosen: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from mail_trial import peers
+from mail_trial.averages import averages
 from mail_trial.trial import ARMS, OUTCOMES, load
 from numpy.typing import NDArray
 from rich.console import Console
@@ -78,6 +79,7 @@ def task(trial: Trial, outcome: str, plan: Plan, step: Callable[[str], None]) ->
         picked.append({"learner": chosen.learner, "slope": round(float(chosen.slope[0, 1]), 3)})
         for name, learner in own.items():
             told[name] = learner.fit(known, seed).effects(fresh.x)[:, 0]
+        told |= averages(known, fresh.x, seed)
         for name, fit in methods.items():
             step(f"{outcome}, seed {seed}: {name}")
             begun = time.perf_counter()

@@ -58,7 +58,7 @@ def found(source: Path, home: Path, say: Callable[[str], None]) -> Found:
     for row, state in replay(log.ticks, moments_of(codes, np.full(codes.size, log.now))):
         moment = Moment(customer_id=log.customers[codes[row]], at=log.now, surface=Surface.HOME)
         context = context_of(models, state, moment, market)
-        given = {rests: asked(context, "curate.personal", rests=rests) for rests in (False, True)}
+        given = {rests: asked(context, "curate.personal", {}, rests=rests) for rests in (False, True)}
         bought = {shop.item_ids[item] for item in task.truth[row].tolist()}
         for column, way in enumerate(WAYS):
             slate = context.sight.codes[way.chosen(given[way.rests])]

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from cxreco.edge.schemas import DecisionIn
 from cxreco.edge.settings import Settings
+from cxreco.journey import MODE_CODE
 from cxreco.pipelines.season import Season
+from cxreco.recognise.state import State
 from cxreco.request.propose import context_of
 from cxreco.world import World
 from cxreco.world.responses import readiness
-from slating.ways import MODE, WAYS, asked
+from slating.ways import FADES, MODE, WAYS, asked
 
 F64 = NDArray[np.float64]
+MICROS, DAY_S = 1_000_000, 86_400.0
 RECIPES = ("curate.personal", "curate.category", "curate.complement")
 
 
@@ -54,12 +57,39 @@ class _Pad:
         )
 
 
+class Unanswered:
+    """Which items each customer was shown on a slate and neither looked at nor took since."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[int, tuple[int, ...]]] = {}
+        self._shown: dict[str, dict[int, list[int]]] = {}
+
+    def decided(self, customer: str, at: int, codes: tuple[int, ...]) -> None:
+        """Note a slate that was decided on (seconds)."""
+        self._open[customer] = at, codes
+
+    def of(self, customer: str, state: State, at: int) -> dict[int, float]:
+        """Return by item how often, with a half-life of `FADES` days; the latest slate counts if it was shown."""
+        shown = self._shown.setdefault(customer, {})
+        then, codes = self._open.pop(customer, (0, ()))
+        if codes and int(state.head["last_shown_at"][0, MODE_CODE[MODE]]) >= then:
+            for code in codes:
+                shown.setdefault(code, []).append(then)
+        slots = state.item_slots
+        touched = dict(zip(slots["key"].tolist(), slots["touched_at"].tolist(), strict=True))
+        return {
+            code: sum(2.0 ** ((then - at) / (FADES * DAY_S)) for then in times if then > touched.get(code, 0))
+            for code, times in shown.items()
+        }
+
+
 class Judged(Season):
     """A season in which each moment's slates are judged before it is decided on."""
 
     def __init__(self, name: str, world: World, settings: Settings) -> None:
         super().__init__(name, world, settings)
         self.pad = _Pad()
+        self.unanswered = Unanswered()
 
     def _decided(self, moment: Mapping[str, Any]) -> dict[str, Any]:
         assert self.playbook is not None  # noqa: S101 (for the type checker; adopted before it is lived)
@@ -67,20 +97,30 @@ class Judged(Season):
         state = self.engine.states.of(ask.customer_id).state.copy()
         market, _ = self.engine.markets.at(ask.at)
         context = context_of(self.playbook.request, state, ask, market)
-        ids = self.engine.shop.codes.item_ids
+        codes = self.engine.shop.codes
+        ids, who, at = codes.item_ids, str(moment["customer_id"]), ask.at // MICROS
+        shown = self.unanswered.of(who, state, at)
         for recipe in RECIPES:
-            given = {rests: asked(context, recipe, rests=rests) for rests in (False, True)}
+            given = {rests: asked(context, recipe, shown, rests=rests) for rests in (False, True)}
             if given[True].order.size >= 2:
-                self.pad.customer[recipe].append(str(moment["customer_id"]))
+                self.pad.customer[recipe].append(who)
                 slates = (way.chosen(given[way.rests]) for way in WAYS)
                 self.pad.figures[recipe].append(
                     [self._judged(moment, [ids[code] for code in context.sight.codes[slate]]) for slate in slates]
                 )
-        return super()._decided(moment)
+        record = super()._decided(moment)
+        if record["mode"] == MODE.value:
+            self.unanswered.decided(who, at, tuple(codes.item(own["item_id"]) for own in record["items"]))
+        return record
 
     def _judged(self, moment: Mapping[str, Any], slate: list[str]) -> tuple[float, int, int]:
         items = [{"item_id": name, "position": place} for place, name in enumerate(slate)]
-        decision = {"decision_id": "judged", "mode": MODE, "action": {"action_id": "curate.personal"}, "items": items}
+        decision = {
+            "decision_id": "judged",
+            "mode": MODE.value,
+            "action": {"action_id": "curate.personal"},
+            "items": items,
+        }
         ground, who = self.world.ground, self.world.facing(moment).customer
         number = {name: k for k, name in enumerate(ground.shop.ids)}
         shelves = [int(ground.shop.category[number[name]]) for name in slate]

@@ -7,14 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.journey import Mode
+from cxreco.recognise.market import Market
 from cxreco.request.actions import PARAM, RECIPE, RECIPES
 from cxreco.request.context import MATCH, Context, Sight
 from cxreco.request.coverage import covering
 from cxreco.request.curation import considered
+from cxreco.request.features import RANKER_COLUMN
+from cxreco.request.renewal import repeat_posterior
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
+_ORDERS, _SINCE = RANKER_COLUMN["category_orders"], RANKER_COLUMN["category_days_since"]
+FADES = 7.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +27,9 @@ class Asked:
     """What a slate is to be made of: the moment, which items, the chance of each, and how alike they are.
 
     `order` is by the ranker, after a search the answers to it first: what was shown before anything was re-ranked.
-    `same` is 1 where two items are of a category, `cosine` of their collaborative factors, both (n, n).
+    `same` is 1 where two items are of a category, `cosine` of their collaborative factors, both (n, n). `unanswered` is
+    how often each was shown on a slate and neither looked at nor taken since, with a half-life of `FADES` days; `again`
+    and `since` are how likely the customer is to buy of its category again after the latest time, and the days since.
     """
 
     sight: Sight
@@ -31,6 +38,9 @@ class Asked:
     order: I64
     same: F64
     cosine: F64
+    unanswered: F64
+    again: F64
+    since: F64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +56,13 @@ class Way:
     rests: bool = True
 
 
+SUBSTITUTION, MONEY = (RECIPES["curate.personal"].params[name] for name in ("substitution", "money"))
 # With these, nothing rests: neither what was dismissed, nor what has met its need.
 RESTLESS = {"rest_days": 0.0, "satisfied_days": 0.0}
 
 
-def asked(context: Context, recipe: str, *, rests: bool = True) -> Asked:
-    """Return what a recipe would make a slate of at a moment."""
+def asked(context: Context, recipe: str, shown: Mapping[int, float], *, rests: bool = True) -> Asked:
+    """Return what a recipe would make a slate of at a moment; `shown` is `Asked.unanswered` by item code."""
     s, market = context.sight, context.market
     params = np.full(len(PARAM), np.nan)
     for name, value in {**RECIPES[recipe].params, **({} if rests else RESTLESS)}.items():
@@ -69,7 +80,15 @@ def asked(context: Context, recipe: str, *, rests: bool = True) -> Asked:
     return Asked(
         sight=s, where=where, chance=chance, order=order,
         same=(s.category[:, None] == s.category[None, :]).astype(np.float64), cosine=np.maximum(unit @ unit.T, 0.0),
+        unanswered=np.array([shown.get(code, 0.0) for code in s.codes.tolist()]), again=_again(s, market),
+        since=s.x[:, _SINCE],
     )  # fmt: skip
+
+
+def _again(s: Sight, market: Market) -> F64:
+    share = market.population.category_repeat_share[s.category]
+    orders = s.x[:, _ORDERS]
+    return np.array([repeat_posterior(n, p) for n, p in zip(orders.tolist(), share.tolist(), strict=True)])
 
 
 def first(a: Asked) -> I64:
@@ -140,12 +159,43 @@ def own(substitution: float, money: float) -> Way:
     )
 
 
+def rested(name: str, rests: Callable[[Asked], Bool]) -> Way:
+    """Return the product's own way, where some items rest besides."""
+    return Way(name=name, chosen=lambda a: covering(a.sight, a.where & ~rests(a), a.chance, SUBSTITUTION, MONEY))
+
+
+def tired(times: float) -> Way:
+    """Return the product's own way, where what was shown so often without an answer rests."""
+    return rested(f"rests after {times:g} without an answer", lambda a: a.unanswered >= times)
+
+
+def fading(factor: float) -> Way:
+    """Return the product's own way, where every time without an answer takes from an item's chance."""
+    return Way(
+        name=f"x {factor:g} each time without an answer",
+        chosen=lambda a: covering(a.sight, a.where, a.chance * factor**a.unanswered, SUBSTITUTION, MONEY),
+    )
+
+
+def satisfied(days: float, least: float) -> Way:
+    """Return the product's own way, where a category rests of which one was just bought and hardly another will be."""
+    name = f"category rests {days:g} days if again below {least:g}"
+    return rested(name, lambda a: (a.since < days) & (a.again < least))
+
+
 BEFORE = "before: cap 0.5, nothing rests"
 GRID = tuple(
     own(substitution, money)
     for substitution in (0.0, 0.25, 0.5, 1.0)
     for money in (0.0, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0)
 )
+# What else might rest, over the product's own way.
+RESTING = (
+    *(tired(times) for times in (1.0, 2.0)),
+    *(fading(factor) for factor in (0.8, 0.5)),
+    *(satisfied(days, least) for days in (14.0, 28.0) for least in (0.3, 0.5)),
+)
+OWN = own(SUBSTITUTION, MONEY).name
 WAYS: tuple[Way, ...] = (
     Way(name=BEFORE, chosen=capped(0.5), rests=False),
     Way(name="coverage, substitution 1, money 1, nothing rests", chosen=own(1.0, 1.0).chosen, rests=False),
@@ -155,6 +205,7 @@ WAYS: tuple[Way, ...] = (
     *(Way(name=f"MMR {weight:g}, factors", chosen=marginal(weight, "cosine")) for weight in (0.5, 0.7, 0.9)),
     *(Way(name=f"DPP {power:g}, {like:g}", chosen=determinantal(power, like))
       for power, like in ((1.0, 0.9), (0.5, 0.9), (0.5, 0.5))),
+    *RESTING,
     *GRID,
 )  # fmt: skip
-MODE = Mode.CURATE.value
+MODE = Mode.CURATE

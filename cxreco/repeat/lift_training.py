@@ -1,27 +1,32 @@
-"""Which uplift learner serves the coach's messages, if any: chosen on earlier days, kept if later ones agree.
+"""Which uplift learner serves the coach's messages, if any: chosen on earlier days, kept if later money speaks for it.
 
-1. *Choose* among the learners of `uplift_learners.py` on the earlier three quarters of the messages, by cross-validated
-   gain (`uplift_choice.choose`), on what orders came beyond the pooled head: folds and errors by customer.
-2. *Keep* it only if its differences between messages are evident there, and if on the later quarter it foretells which
-   messages added more better than the pooled head alone, by doubly robust scores of what neither has seen.
+1. *Choose* among the learners of `uplift_learners.py` on earlier messages, by cross-validated gain
+   (`uplift_choice.choose`), on what orders came beyond the pooled head: folds and errors by customer.
+2. *Judge* on the messages that follow, quarter by quarter of the later half, each by what was chosen and learned before
+   it (prequential: Dawid 1984). Orders soon are what differences are learned from, for they show; money is what they
+   are for. So where the learner would send and the pooled head would not, or the other way round, what that brought
+   is valued by doubly robust scores of the money that followed. It is kept only if the one-sided interval of that mean,
+   over customers, is above zero: one test of the whole way to choose, whatever the number of learners.
 3. *Learn* it again from all messages. Else the pooled head stands alone, and it is said why.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from cxreco.errors import BadInput, BadSpec
+from cxreco.repeat.intervals import clustered, t_interval
 from cxreco.repeat.messages import Messages
-from cxreco.repeat.qini import Interval, gain_interval
 from cxreco.repeat.uplift import F64, Learner, Trial
 from cxreco.repeat.uplift_choice import Chosen, Rules, choose
-from cxreco.repeat.uplift_learners import Fitted, Grown, learners
-from cxreco.respond.head_fitting import LATER_SHARE
+from cxreco.repeat.uplift_learners import Fitted, Grown, Ridge, doubly_robust, learners
 from cxreco.respond.lift import Lift, Term, scorer_of
 from cxreco.respond.value import ValueModel
+
+# Shares of the messages from which each part of those that judge begins.
+JUDGED_FROM = (0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +38,7 @@ class LiftRules:
     least
         Messages sent, and held back, without which nothing is looked for.
     alpha
-        Chance of believing in differences that are not there.
+        Chance of keeping what brings nothing.
     least_chance
         Smallest logged chance of sending or holding back that counts: rarer ones weigh too much.
     """
@@ -50,6 +55,11 @@ class LiftRules:
         if not (self.least >= 1.0 and self.folds >= 2):
             raise BadSpec("least must be at least 1, and folds at least 2", where="value.toml, [lift]")
 
+    @property
+    def choice(self) -> Rules:
+        """How a learner is chosen."""
+        return Rules(folds=self.folds, alpha=self.alpha)
+
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "LiftRules":
         """Read the table; an unknown key is an error that names it."""
@@ -60,14 +70,9 @@ class LiftRules:
         return cls(**spec)
 
 
-def later_from(messages: Messages) -> int:
-    """Return the instant from which messages judge what was learned from those before, microseconds."""
-    return int(messages.at[round(len(messages) * (1.0 - LATER_SHARE))]) if len(messages) else 0
-
-
 def fit_lift(
     messages: Messages,
-    early: Callable[[], ValueModel],
+    early: Callable[[int], ValueModel],
     full: ValueModel,
     rules: LiftRules,
     candidates: tuple[Learner, ...] | None = None,
@@ -77,7 +82,7 @@ def fit_lift(
     Parameters
     ----------
     early, full
-        The pooled value model learned from what came before `later_from`, made when it is needed, and from everything.
+        The pooled value model learned from what came before an instant (us), and from everything.
     candidates
         The learners to choose among; None: all of them.
     """
@@ -86,36 +91,29 @@ def fit_lift(
     if min(sent, held) < rules.least:
         said = f"{sent:,} messages were sent and {held:,} held back by chance; {rules.least:g} of each are the least"
         return Lift(said=said, report=counts)
-    split = messages.at < later_from(messages)
-    model = early()
-    before, after = (messages.take(rows).trial(model) for rows in (split, ~split))
     every = learners() if candidates is None else candidates
-    options = Rules(folds=rules.folds, alpha=rules.alpha)
     try:
-        chosen = choose(before, candidates=every, rules=options, seed=rules.seed)
-        judged = _Judged.of(lift_of(chosen, before), after, rules.seed)
+        walked = tuple(_walked(messages, early, every, rules))
+        judged = _judged(walked, rules)
     except BadInput as thin:
         return Lift(said=f"the messages could not be judged: {thin}", report=counts)
-    report = counts | {
-        "t": chosen.learned_t, "needed_t": chosen.needed_t, "mean": float(chosen.mean[1]),
-        "mean_error": float(chosen.error[1]), **judged.report(),
+    last = walked[-1].chosen
+    report = counts | judged.report() | {
+        "t": last.learned_t, "needed_t": last.needed_t, "mean": float(last.mean[1]), "mean_error": float(last.error[1]),
     }  # fmt: skip
-    best = f"{chosen.learner} tells best whom messages make order, of {len(every)} learners"
-    if not bool(chosen.evident[0, 1]):
-        said = f"{best}, but no difference is evident (t {chosen.learned_t:.1f} of {chosen.needed_t:.1f} needed)"
-        return Lift(said=said, report=report)
-    if not judged.better > 0.0:
-        return Lift(said=f"{best}, but it did not on later days: {judged.words()}", report=report)
-    again = tuple(own for own in every if own.name == chosen.learner)
+    best = f"{last.learner} tells best whom messages make order, of {len(every)} learners"
+    if not judged.low > 0.0:
+        return Lift(said=f"{best}, but what it would do is not shown to earn more: {judged.words()}", report=report)
     trial = messages.trial(full)
-    lift = lift_of(choose(trial, candidates=again, rules=options, seed=rules.seed), trial)
+    chosen = choose(trial, candidates=every, rules=rules.choice, seed=rules.seed)
+    lift = lift_of(chosen, trial)
     if lift.kept == 0.0:
         return Lift(said=f"{best}, but all messages together show no difference", report=report)
-    said = f"{best}: {judged.words()}; it learned from {sent:,} messages sent and {held:,} held back"
-    return Lift(
-        learner=lift.learner, terms=lift.terms, centre=lift.centre, kept=lift.kept, low=lift.low, high=lift.high,
-        said=said, report=report,
-    )  # fmt: skip
+    said = (
+        f"{chosen.learner} tells best whom messages make order, of {len(every)} learners: {judged.words()}; it learned "
+        f"from {sent:,} messages sent and {held:,} held back"
+    )
+    return replace(lift, said=said, report=report)
 
 
 def lift_of(chosen: Chosen, trial: Trial) -> Lift:
@@ -150,36 +148,69 @@ def served(model: object, trial: Trial) -> tuple[Term, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judged:
-    """How a lift did on messages that it had not seen.
+    """What sending as the lift says brought over sending as the pooled head says, on messages it had not seen.
 
     Attributes
     ----------
-    gain
-        What ranking by it brings over sending at random, in orders soon a message; interval over customers.
-    better
-        By how much its squared error of the differences in doubly robust scores is below that of no difference.
+    gain, low
+        Money a message, all that were judged counted, and the lower end of its one-sided interval over customers.
+    messages, differs
+        How many were judged, and the share of them for which the two would do differently.
+    level
+        1 - alpha, of the interval.
     """
 
-    gain: Interval
-    better: float
-
-    @classmethod
-    def of(cls, lift: Lift, later: Trial, seed: int) -> "_Judged":
-        told = lift.of(later.x)
-        signed = np.where(later.arm == 1, 1.0 / later.propensity[:, 1], -1.0 / later.propensity[:, 0])
-        scores: F64 = signed * later.outcome
-        away = told - told.mean()
-        better = float((2.0 * scores * away - away**2).mean())
-        ranked = gain_interval(later.outcome, told, later.arm, seed=seed, weight=later.weight, group=later.group)
-        return cls(gain=ranked, better=better)
+    gain: float
+    low: float
+    messages: int
+    differs: float
+    level: float
 
     def report(self) -> dict[str, float]:
-        gain = self.gain
-        return {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high, "better": self.better}
+        return {"gain": self.gain, "gain_low": self.low, "judged": float(self.messages), "differs": self.differs}
 
     def words(self) -> str:
-        found = [1000.0 * value for value in (self.gain.value, self.gain.low, self.gain.high)]
         return (
-            f"on later days ranking by it brings {found[0]:+.1f} orders soon per thousand messages "
-            f"({found[1]:+.1f} to {found[2]:+.1f}) over sending at random"
+            f"on {self.messages:,} later messages it differs from the pooled head in {self.differs:.0%} of cases, and "
+            f"that brings {self.gain:+.3f} a message (above {self.low:+.3f} with {self.level:.0%} confidence)"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Walked:
+    """Messages whose window is over, and the pooled head and what was chosen as they were known before them."""
+
+    later: Messages
+    pooled: ValueModel
+    chosen: Chosen
+    lift: Lift
+
+
+def _walked(
+    messages: Messages, early: Callable[[int], ValueModel], every: tuple[Learner, ...], rules: LiftRules
+) -> Iterator[_Walked]:
+    cuts = [int(messages.at[round(len(messages) * share)]) for share in JUDGED_FROM]
+    for cut, until in zip(cuts, [*cuts[1:], int(messages.at[-1]) + 1], strict=True):
+        pooled = early(cut)
+        known = messages.take(messages.at < cut).trial(pooled)
+        chosen = choose(known, candidates=every, rules=rules.choice, seed=rules.seed)
+        over = (messages.at >= cut) & (messages.at < until) & np.isfinite(messages.money)
+        yield _Walked(later=messages.take(over), pooled=pooled, chosen=chosen, lift=lift_of(chosen, known))
+
+
+def _judged(walked: tuple[_Walked, ...], rules: LiftRules) -> _Judged:
+    """Judge the way to choose on all that was walked; see the module."""
+    parts = [_brought(own, rules.seed) for own in walked]
+    terms, differs = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    data = clustered(terms, np.concatenate([own.later.customer for own in walked]))
+    low = t_interval(data, 1.0 - 2.0 * rules.alpha)[0] if differs.any() else 0.0
+    return _Judged(gain=data.mean, low=low, messages=terms.size, differs=float(differs.mean()), level=1.0 - rules.alpha)
+
+
+def _brought(own: _Walked, seed: int) -> tuple[F64, F64]:
+    """Return (n,) the money that the lift's own choices brought, by doubly robust scores, and 1 where they differ."""
+    before, after = (own.later.worth_sending(replace(own.pooled, lift=lift)) for lift in (Lift(), own.lift))
+    trial = replace(own.later.trial(own.pooled), outcome=own.later.money)
+    scores = doubly_robust(trial, Ridge(), seed)
+    apart: F64 = after.astype(np.float64) - before
+    return apart * (scores[:, 1] - scores[:, 0]), np.abs(apart)

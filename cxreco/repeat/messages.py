@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cxreco.journey import MODE_CODE, Mode
 from cxreco.repeat.uplift import Trial
 from cxreco.respond.lift import COACH, COLUMNS
-from cxreco.respond.value import ValueModel
+from cxreco.respond.value import ValueModel, Values
 from cxreco.tables import DecisionLog
 
 F64 = NDArray[np.float64]
@@ -36,6 +36,8 @@ class Messages:
         (n,) that it would be, given that it was sent or nothing was done.
     soon
         (n,) whether an order came soon, 0 or 1.
+    money
+        (n,) what followed within the decision's window, in money; NaN while that is not over.
     customer
         (n,) codes.
     at
@@ -47,6 +49,7 @@ class Messages:
     sent: Bool
     chance: F64
     soon: F64
+    money: F64
     customer: I64
     at: I64
 
@@ -57,7 +60,7 @@ class Messages:
         """Return the rows of a mask."""
         return Messages(
             x=self.x[rows], hold_x=self.hold_x[rows], sent=self.sent[rows], chance=self.chance[rows],
-            soon=self.soon[rows], customer=self.customer[rows], at=self.at[rows],
+            soon=self.soon[rows], money=self.money[rows], customer=self.customer[rows], at=self.at[rows],
         )  # fmt: skip
 
     def trial(self, pooled: ValueModel) -> Trial:
@@ -65,24 +68,33 @@ class Messages:
 
         The outcome is the order soon, less the chance of it that the model foretold of what was done.
         """
-        n = len(self)
-        x, hold = np.concatenate([self.hold_x, self.x]), np.tile(np.arange(n), 2)
-        mode = np.repeat(np.array([HOLD, COACH], dtype=np.int16), n)
-        foretold = pooled.values_of(x, mode, mode == COACH, hold).parts["order_soon"].reshape(2, n)
+        foretold = self._values(pooled).parts["order_soon"].reshape(2, len(self))
         arm = self.sent.astype(np.int64)
         return Trial(
-            x=self.x[:, COLUMNS], arm=arm, outcome=self.soon - foretold[arm, np.arange(n)],
+            x=self.x[:, COLUMNS], arm=arm, outcome=self.soon - foretold[arm, np.arange(len(self))],
             propensity=np.column_stack([1.0 - self.chance, self.chance]), group=self.customer,
         )  # fmt: skip
 
+    def worth_sending(self, believed: ValueModel) -> Bool:
+        """Return (n,) which messages a value model would send rather than hold."""
+        hold, message = self._values(believed).over_hold.reshape(2, len(self))
+        return np.asarray(message > hold, dtype=np.bool_)
 
-def messages_of(log: DecisionLog, soon: F64, settled: Bool, *, least: float, seed: int) -> Messages:
+    def _values(self, believed: ValueModel) -> Values:
+        n = len(self)
+        mode = np.repeat(np.array([HOLD, COACH], dtype=np.int16), n)
+        return believed.values_of(np.concatenate([self.hold_x, self.x]), mode, mode == COACH, np.tile(np.arange(n), 2))
+
+
+def messages_of(log: DecisionLog, soon: F64, settled: Bool, money: F64, *, least: float, seed: int) -> Messages:
     """Return the trial of messages in a log.
 
     Parameters
     ----------
     soon, settled
         (n,) whether an order came soon after each decision, and whether that is known.
+    money
+        (n,) what followed each within its window, in money; NaN while that is not over.
     least
         Smallest chance of sending or of holding back that is used: rarer ones weigh too much.
     seed
@@ -104,7 +116,7 @@ def messages_of(log: DecisionLog, soon: F64, settled: Bool, *, least: float, see
     x = log.x
     return Messages(
         x=x[message].astype(np.float64), hold_x=x[log.starts[rows]].astype(np.float64), sent=sent, chance=chance[rows],
-        soon=soon[rows], customer=customer.astype(np.int64), at=at[rows],
+        soon=soon[rows], money=money[rows], customer=customer.astype(np.int64), at=at[rows],
     )  # fmt: skip
 
 

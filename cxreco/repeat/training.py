@@ -234,7 +234,13 @@ def answers_of(
         at=at[rows],
         messages=None
         if lift is None
-        else messages_of(decisions, *heads["order"], least=lift.least_chance, seed=lift.seed),
+        else messages_of(
+            decisions,
+            *heads["order"],
+            outcomes.frame["money"].to_numpy(np.float64),
+            least=lift.least_chance,
+            seed=lift.seed,
+        ),
     )
     return answers, _placed(log, answers, list(frame["item_id"].iloc[rows]), worth)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cxreco.errors import BadSpec
 from cxreco.journey import MODE_CODE, Mode
-from cxreco.repeat.lift_training import LiftRules, fit_lift, later_from
+from cxreco.repeat.lift_training import LiftRules, fit_lift
 from cxreco.repeat.messages import Messages
 from cxreco.repeat.soon import Soon
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
@@ -198,9 +198,9 @@ def _fit_lift(spec: ValueSpec, untaught: ValueModel, taught: ValueModel, answers
     messages = answers.messages
     assert messages is not None  # noqa: S101 (for the type checker; `fit_value` asked)
 
-    def early() -> ValueModel:
+    def early(until: int) -> ValueModel:
         rows = _rows("order", untaught, answers)
-        known = rows.part(slice(0, int(np.searchsorted(rows.at, later_from(messages)))))
+        known = rows.part(slice(0, int(np.searchsorted(rows.at, until))))
         return replace(taught, heads={**taught.heads, "order": fit_head(known, _prior("order", spec), spec.trees)})
 
     return fit_lift(messages, early, taught, spec.lift)

@@ -1,11 +1,13 @@
 """An uplift learner serves messages where the log carries one, and nothing does where it does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from cxreco.errors import BadSpec
-from cxreco.repeat.lift_training import LiftRules, fit_lift, later_from
+from cxreco.repeat.lift_training import LiftRules, fit_lift
 from cxreco.repeat.messages import Messages, messages_of
 from cxreco.repeat.uplift_learners import DR, Boosted, Ridge, S, T, X
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
@@ -14,18 +16,23 @@ from cxreco.tables import CANDIDATES, DECISIONS, DecisionLog
 
 FEW = (S(base=Ridge()), X(base=Ridge()), DR(base=Ridge()), T(base=Ridge()), T(base=Boosted(name="stumps", leaves=2)))
 PER_CUSTOMER = 8
+MARGIN, WON = 8.0, 0.6
 
 
-def messages(pooled, seed, n, effect):
+def messages(pooled, seed, n, effect, won=WON):
     """Messages that add `effect` of what is known to what is believed; and what each adds, truly and as believed.
 
-    Who is thought to answer is written to more often, so that what followed differs for two reasons.
+    Who is thought to answer is written to more often, so that what followed differs for two reasons. Of an order soon
+    `won` is money that would not have come later.
     """
     rng = np.random.default_rng(seed)
     x = np.abs(rng.normal(size=(n, len(VALUE_FEATURES))))
     for name in ("need", "need_3", "need_top", "buy", "repeat_share", "on_outbound"):
         x[:, VALUE_COLUMN[name]] = rng.random(n).round(3)
-    x[:, VALUE_COLUMN["on_outbound"]] = 1.0
+    plain = {"on_outbound": 1.0, "orders": 50.0, "lines_mean": 2.0, "margin_mean": MARGIN, "item_margin": MARGIN / 2.0,
+             "quantity": 1.0, "returned_share": 0.0, "return_rate": 0.0}  # fmt: skip
+    for name, value in plain.items():
+        x[:, VALUE_COLUMN[name]] = value
     hold = x.copy()
     hold[:, VALUE_COLUMN["need"] : VALUE_COLUMN["certainty"] + 1] = np.nan
     chance = 0.1 + 0.7 * x[:, VALUE_COLUMN["need"]]
@@ -38,7 +45,10 @@ def messages(pooled, seed, n, effect):
     true = np.clip(base + sent * (believed[1] - believed[0] + extra), 0.0, 1.0)
     soon = (rng.random(n) < true).astype(np.float64)
     customer = rng.integers(0, n // PER_CUSTOMER, n)
-    found = Messages(x=x, hold_x=hold, sent=sent, chance=chance, soon=soon, customer=customer, at=np.arange(n))
+    money = MARGIN * won * soon - pooled.worth.contact * sent
+    found = Messages(
+        x=x, hold_x=hold, sent=sent, chance=chance, soon=soon, money=money, customer=customer, at=np.arange(n)
+    )
     return found, extra + believed[1] - believed[0], believed[1] - believed[0]
 
 
@@ -48,13 +58,13 @@ def halves(x):
 
 
 def fitted(playbook, found, **rules) -> Lift:
-    return fit_lift(found, lambda: playbook.value, playbook.value, LiftRules(**rules), FEW)
+    return fit_lift(found, lambda _: playbook.value, playbook.value, LiftRules(**rules), FEW)
 
 
 def test_where_messages_work_for_one_half_and_harm_the_other_it_is_kept_and_decides_better(playbook):
     found, _, _ = messages(playbook.value, 1, 5_000, halves)
     lift = fitted(playbook, found)
-    assert lift.learner and lift.report["gain_low"] > 0.0 and "later days" in lift.said
+    assert lift.learner and lift.report["gain_low"] > 0.0 and lift.report["judged"] == 2_500
     fresh, true, believed = messages(playbook.value, 2, 4_000, halves)
     told = believed + lift.of(fresh.x[:, COLUMNS])
     assert np.corrcoef(told, true)[0, 1] > 0.6 > np.corrcoef(believed, true)[0, 1] + 0.4
@@ -69,14 +79,30 @@ def test_a_small_log_of_the_same_shop_falls_back_to_the_pooled_head(playbook):
     few = fitted(playbook, messages(playbook.value, 3, 150, halves)[0])
     assert not few.terms and "100 of each are the least" in few.said
     thin = fitted(playbook, messages(playbook.value, 3, 400, lambda x: 0.25 * halves(x))[0], alpha=0.01)
-    assert not thin.terms and thin.report["t"] < thin.report["needed_t"] and "no difference is evident" in thin.said
+    assert not thin.terms and thin.report["gain_low"] <= 0.0 and "not shown to earn more" in thin.said
+
+
+def test_orders_that_would_have_come_anyway_speak_for_nothing_however_evident_they_are(playbook):
+    found, _, _ = messages(playbook.value, 1, 5_000, halves, won=0.0)
+    lift = fitted(playbook, found)
+    assert lift.report["t"] > 2.0 * lift.report["needed_t"]
+    assert not lift.terms and lift.report["gain_low"] < 0.0
+
+
+def test_money_whose_window_is_not_over_is_learned_from_and_judges_nothing(playbook):
+    found, _, _ = messages(playbook.value, 1, 2_000, halves)
+    young = found.at >= 1_900
+    lift = fitted(playbook, replace(found, money=np.where(young, np.nan, found.money)))
+    assert lift.report["judged"] == 900 and lift.report["sent"] == found.sent.sum()
+    none = fitted(playbook, replace(found, money=np.full(2_000, np.nan)))
+    assert not none.terms and "could not be judged" in none.said
 
 
 def test_it_is_never_below_the_pooled_head_by_more_than_noise(playbook):
     apart, kept = [], 0
     for seed in range(16):
-        strength = (0.0, 0.0, 0.05, 0.2)[seed % 4]
-        found, _, _ = messages(playbook.value, 100 + seed, 700, lambda x, by=strength: by / 0.2 * halves(x))
+        strength = (0.0, 0.0, 0.1, 0.3)[seed % 4]
+        found, _, _ = messages(playbook.value, 100 + seed, 1_500, lambda x, by=strength: by / 0.2 * halves(x))
         lift = fitted(playbook, found)
         kept += bool(lift.terms) and strength == 0.0
         fresh, true, believed = messages(playbook.value, 200 + seed, 2_000, lambda x, by=strength: by / 0.2 * halves(x))
@@ -92,10 +118,9 @@ def test_what_was_best_earlier_and_no_longer_is_falls_back(playbook):
     late, _, _ = messages(playbook.value, 5, 1_000, lambda x: -halves(x))
     both = Messages(**{
         name: np.concatenate([getattr(early, name), getattr(late, name)]) for name in
-        ("x", "hold_x", "sent", "chance", "soon", "customer")}, at=np.arange(4_000))  # fmt: skip
-    assert later_from(both) == 3_000
+        ("x", "hold_x", "sent", "chance", "soon", "money", "customer")}, at=np.arange(4_000))  # fmt: skip
     lift = fitted(playbook, both)
-    assert not lift.terms and "did not on later days" in lift.said and lift.report["better"] < 0.0
+    assert not lift.terms and "not shown to earn more" in lift.said and lift.report["gain_low"] < 0.0
 
 
 def log(joint, modes, chosen):
@@ -121,18 +146,19 @@ def test_the_trial_is_what_chance_dealt_and_what_might_have_been_said_is_drawn_a
     modes = [[0, COACH, COACH, 2]] * 4_000 + [[0, COACH], [0], [0, COACH, 2], [0, COACH]]
     chosen = [0] * 4_000 + [1, 0, 2, 0]
     n = len(joint)
-    soon, settled = np.arange(n) % 2.0, np.ones(n, np.bool_)
+    soon, settled, money = np.arange(n) % 2.0, np.ones(n, np.bool_), np.arange(n) / 2.0
     settled[0] = False
-    found = messages_of(log(joint, modes, chosen), soon, settled, least=0.01, seed=1)
+    found = messages_of(log(joint, modes, chosen), soon, settled, money, least=0.01, seed=1)
     # Neither what is not settled, nor what had no message, nor another mode's, nor what was next to certain.
     assert len(found) == 4_000 and found.sent.sum() == 1
     assert found.chance[found.sent] == pytest.approx([0.4])
     assert found.chance[~found.sent] == pytest.approx(0.4 / 0.9)
+    assert set(found.money * 2.0 % 2.0) == {0.0, 1.0} and np.array_equal(found.money * 2.0 % 2.0, found.soon)
     assert np.all(np.diff(found.at) >= 0) and np.array_equal(found.hold_x[0], np.full(len(VALUE_FEATURES), 16_000.0))
     place = (found.x - found.hold_x)[~found.sent][:, 0]
     assert set(place) == {1.0, 2.0}
     assert abs((place == 1.0).mean() - 0.75) < 4.0 * np.sqrt(0.75 * 0.25 / 4_000)
-    nobody = messages_of(log([[1.0]], [[0]], [0]), np.zeros(1), np.ones(1, np.bool_), least=0.01, seed=1)
+    nobody = messages_of(log([[1.0]], [[0]], [0]), np.zeros(1), np.ones(1, np.bool_), np.zeros(1), least=0.01, seed=1)
     assert len(nobody) == 0
 
 
