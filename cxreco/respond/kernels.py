@@ -308,7 +308,8 @@ def _returned(x: F64, phi: F64, mode: int, trees: float, p: Packed) -> tuple[flo
         rate += (known(x[_RETURN_RATE], p.rates[RETURNED]) - p.rates[RETURNED]) / _lines(x)
     offset = _logit(rate)
     if p.own_returns[0] != 0.0:
-        offset += p.own_returns[0] * _own_returns(x, p)
+        # Kept away from certainty once more, as `value.return_rate` is.
+        offset = _logit(_expit(offset + p.own_returns[0] * _own_returns(x, p)))
     chance = _probability(RETURNED, phi, mode, offset, trees, p)
     margin = _own(x, p) / _lines(x)
     cost = p.money[PRICE_SHARE] * margin / p.money[MARGIN_SHARE] + p.money[HANDLING]

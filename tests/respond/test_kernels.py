@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cxreco.journey import MODES
@@ -44,7 +44,9 @@ def test_signals_are_the_same(seed: int) -> None:
     np.testing.assert_allclose(kernels.base_signals(x), base_design(x), rtol=1e-12, atol=1e-12)
 
 
+# The example: who sends nearly everything back, so that the rate is kept away from certainty.
 @pytest.mark.parametrize("moments", [1, 4])
+@example(seed=134_217_727)
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=30)
 def test_money_is_the_same_and_does_not_depend_on_the_company(playbook: Playbook, moments: int, seed: int) -> None:
