@@ -90,7 +90,8 @@ def test_a_changed_record_is_found_out(shop: Engine, monkeypatch: pytest.MonkeyP
 
 def test_no_consent_no_automatic_order_and_none_revived_by_backdating(shop: Engine) -> None:
     def proposed(at: int, consented: bool) -> bool:
-        records = [shop.decide(moment(who, at=at)) for who in ("ann", "bob", "eve")]
+        asked = [moment(who, at=at, surface=Surface.OUTBOUND, channel="email") for who in ("ann", "bob", "eve")]
+        records = [shop.decide(one) for one in asked]
         for record in records:
             admitted = "automatic_execution" in record["candidates"]["modes"]
             assert consented or not admitted
