@@ -5,8 +5,6 @@ each time with other prices in `models/reward.toml`. What is told: contacts, who
 customers brought, against the flat prices, with intervals over customers; and what a decision takes.
 """
 
-import argparse
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from contest.apprentices import champion_of
+from contest.asking import asked, plots, resampled
 from contest.shops import Founded, Plot, founded, sources
 from numpy.typing import NDArray
 from rich.console import Console
@@ -24,11 +23,9 @@ from under_load.report import hardware, keep
 from cxreco.journey import DAY, Arm
 from cxreco.pipelines.season import Season, branch, counted, under, weekly
 from cxreco.pipelines.workspace import opened
-from cxreco.world import WORLDS
 
 F64 = NDArray[np.float64]
 Found = dict[str, Any]
-RESAMPLED, SEED = 2_000, 5
 FLAT = "flat"
 # Of models/reward.toml: by name, what is priced otherwise. 2.5 % of a year's margin is about the flat price.
 PRICES: Mapping[str, Mapping[str, Any]] = {
@@ -69,14 +66,8 @@ def measured(plot: Plot, home: Path, console: Console) -> Found:
         console.print(f"[dim]{plot.name}: {name}[/]", highlight=False)
         rows[name], money = lived(shop, name, prices)
         flat = money if flat is None else flat
-        rows[name] |= {"takings": float(money.mean()), "less_flat": _interval(money - flat)}
+        rows[name] |= {"takings": float(money.mean()), "less_flat": resampled(money - flat)}
     return {**plot.key, "prices": rows}
-
-
-def _interval(apart: F64) -> tuple[float, float, float]:
-    rows = np.random.default_rng(SEED).integers(0, apart.size, (RESAMPLED, apart.size))
-    low, high = np.quantile(apart[rows].mean(axis=1), (0.025, 0.975))
-    return float(apart.mean()), float(low), float(high)
 
 
 def show(shops: Sequence[Found], console: Console) -> None:
@@ -93,25 +84,13 @@ def show(shops: Sequence[Found], console: Console) -> None:
 
 def main() -> int:
     """Live the shops, print and keep."""
-    parser = argparse.ArgumentParser(
-        prog="cxreco bench leaving --", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--worlds", nargs="+", choices=list(WORLDS), default=["staples", "low_trust"], metavar="WORLD")
-    parser.add_argument("--seed", type=int, default=101, help="of the first shop; the next have the next ones")
-    parser.add_argument("--customers", type=int, default=150)
-    parser.add_argument("--history", type=int, default=26, help="weeks")
-    parser.add_argument("--weeks", type=int, default=6)
-    parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "cxreco-leaving")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "leaving.json")
-    asked = parser.parse_args()
+    options = asked("leaving", __doc__, ("staples", "low_trust"), 150)
     console = Console() if Console().is_terminal else Console(width=180)
     found: Found = {"where": hardware(), "engine": sources(), "shops": []}
-    for number, world in enumerate(asked.worlds):
-        plot = Plot(world=world, seed=asked.seed + number, customers=asked.customers, history=asked.history,
-                    weeks=asked.weeks)  # fmt: skip
-        found["shops"].append(measured(plot, asked.home, console))
+    for plot in plots(options):
+        found["shops"].append(measured(plot, options.home, console))
     show(found["shops"], console)
-    keep(found, asked.out, console)
+    keep(found, options.out, console)
     return 0
 
 

@@ -8,8 +8,6 @@ over hold, which no engine is told. Then the same weeks with every category shut
 in takings and in true worth, whatever else it would have done at those moments.
 """
 
-import argparse
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from contest.apprentices import champion_of
+from contest.asking import asked, plots, resampled
 from contest.shops import Founded, Plot, founded, sources
 from numpy.typing import NDArray
 from rich.console import Console
@@ -29,11 +28,10 @@ from cxreco.journey import DAY, MODE_CODE, Arm, Mode
 from cxreco.pipelines.season import Season, branch, counted, under, weekly
 from cxreco.pipelines.workspace import opened
 from cxreco.respond.playbook import Playbook
-from cxreco.world import WORLDS, World
+from cxreco.world import World
 
 F64 = NDArray[np.float64]
 Found = dict[str, Any]
-RESAMPLED, SEED = 2_000, 5
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 
 
@@ -73,15 +71,9 @@ def measured(plot: Plot, home: Path, console: Console) -> Found:
         "placed": _share(wrong, int(placed.sum())),
         "worth": float(np.array(season.open.got)[placed].mean()) if placed.any() else float("nan"),
         "opened_by_history": sorted(playbook.ladder.notice),
-        "takings_apart": _interval(money[0] - money[1]),
+        "takings_apart": resampled(money[0] - money[1]),
         "true_worth_apart": worth[0] - worth[1],
     }
-
-
-def _interval(apart: F64) -> tuple[float, float, float]:
-    rows = np.random.default_rng(SEED).integers(0, apart.size, (RESAMPLED, apart.size))
-    low, high = np.quantile(apart[rows].mean(axis=1), (0.025, 0.975))
-    return float(apart.mean()), float(low), float(high)
 
 
 def _share(hits: int, n: int) -> Found:
@@ -117,26 +109,13 @@ def show(shops: Sequence[Mapping[str, Any]], console: Console) -> None:
 
 def main() -> int:
     """Live the shops, print and keep."""
-    parser = argparse.ArgumentParser(
-        prog="cxreco bench promise --", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--worlds", nargs="+", choices=list(WORLDS), metavar="WORLD",
-                        default=["staples", "staples", "low_trust", "drifting", "seasonal"])  # fmt: skip
-    parser.add_argument("--seed", type=int, default=101, help="of the first shop; the next have the next ones")
-    parser.add_argument("--customers", type=int, default=400)
-    parser.add_argument("--history", type=int, default=26, help="weeks")
-    parser.add_argument("--weeks", type=int, default=6)
-    parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "cxreco-promise")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "promise.json")
-    asked = parser.parse_args()
+    options = asked("promise", __doc__, ("staples", "staples", "low_trust", "drifting", "seasonal"), 400)
     console = Console() if Console().is_terminal else Console(width=180)
     found: Found = {"where": hardware(), "engine": sources(), "shops": []}
-    for number, world in enumerate(asked.worlds):
-        plot = Plot(world=world, seed=asked.seed + number, customers=asked.customers, history=asked.history,
-                    weeks=asked.weeks)  # fmt: skip
-        found["shops"].append(measured(plot, asked.home, console))
+    for plot in plots(options):
+        found["shops"].append(measured(plot, options.home, console))
     show(found["shops"], console)
-    keep(found, asked.out, console)
+    keep(found, options.out, console)
     return 0
 
 

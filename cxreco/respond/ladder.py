@@ -150,18 +150,14 @@ def _standings(ladder: Ladder, shadow: Evidence, placed: Evidence, against: Abst
     """Return how each category stands that there is evidence of, those with most of it first."""
     bar = ladder.bar
     past, since = (_counts(evidence, bar) for evidence in (shadow, placed))
-    rivals = [sum(n >= least_orders(bar) for n, _ in counts.values()) for counts in (past, since)]
+    sharing = [max(len(_sharing(evidence, bar)), 1) for evidence in (shadow, placed)]
     found: dict[str, Standing] = {}
     for name in sorted({*past, *since}, key=lambda name: (-past.get(name, (0, 0))[0], name)):
         history, real = past.get(name, (0, 0)), since.get(name, (0, 0))
         # The next rung after notice takes placed orders; what history said still speaks for how many of them go wrong.
         waits = name in ladder.notice
         share = (history[1] + real[1] + _JEFFREYS) / (history[0] + real[0] + 2.0 * _JEFFREYS)
-        more = (
-            0
-            if name in ladder.automatic
-            else _more(real[0] if waits else history[0], share, bar, max(rivals[waits], 1))
-        )
+        more = 0 if name in ladder.automatic else _more((history, real)[waits][0], share, bar, sharing[waits])
         found[name] = Standing(*history, *real, name in against, more)
     return found
 
@@ -258,8 +254,7 @@ def _needed(bar: Bar, among: int) -> float:
 def _open_categories(bar: Bar, evidence: Evidence) -> dict[str, float]:
     names = np.array(evidence.category, dtype=object)
     opened: dict[str, float] = {}
-    # Those with too few orders to ever open ask nothing, and take no share of the error.
-    categories = [name for name, n in sorted(Counter(evidence.category).items()) if n >= least_orders(bar)]
+    categories = _sharing(evidence, bar)
     for category in categories:
         rows = names == category
         threshold = open_threshold(evidence.certainty[rows], evidence.wrong[rows], bar, among=len(categories))
@@ -270,6 +265,12 @@ def _open_categories(bar: Bar, evidence: Evidence) -> dict[str, float]:
         if net.mean() > 0.0:
             opened[category] = threshold
     return opened
+
+
+def _sharing(evidence: Evidence, bar: Bar) -> list[str]:
+    """Return the categories that share the error: those with too few orders to ever open ask nothing, and take none."""
+    least = least_orders(bar)
+    return [name for name, n in sorted(Counter(evidence.category).items()) if n >= least]
 
 
 def _among(evidence: Evidence, categories: AbstractSet[str]) -> Bool:
