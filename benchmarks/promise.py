@@ -62,7 +62,8 @@ def measured(plot: Plot, home: Path, console: Console) -> Found:
     wrong = counted(world, since, world.now).get("wrong_auto", 0)
     placed = np.array(season.open.chosen) == AUTOMATE
     told = playbook.report
-    promised = round(told["shadow_wrong_share"] * told["shadow_orders"])
+    # The share of no orders at all is not a number.
+    promised = round(float(np.nan_to_num(told["shadow_wrong_share"])) * told["shadow_orders"])
     money = [weekly(one, since, plot.weeks).sum(axis=1) / plot.weeks for one in (world, without)]
     worth = [one.open.weekly(plot.weeks)[0].sum() / plot.customers / plot.weeks for one in (season, other)]
     return {
