@@ -22,7 +22,19 @@ from cxreco.respond.design import Beliefs, pooled, signals
 from cxreco.respond.head import Head, Prior, logit_of, prior_head
 from cxreco.respond.head_fitting import Rows, Trees, fit_head
 from cxreco.respond.lift import Lift
-from cxreco.respond.value import ANYWAY, BASE_SIGNALS, GROUNDED, HEADS, Basket, ValueModel, base_design
+from cxreco.respond.prompting import fit_prompted
+from cxreco.respond.value import (
+    ANYWAY,
+    BASE_SIGNALS,
+    GROUNDED,
+    HEADS,
+    Basket,
+    ValueModel,
+    base_design,
+    expected_log,
+    is_message,
+    prompted,
+)
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
@@ -32,7 +44,9 @@ Bool = NDArray[np.bool_]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 STOPPED: Mapping[str, float] = MappingProxyType({"stopped": 0.5, "stopped_orders": 10.0})
 CARRIED: Mapping[str, float] = MappingProxyType({"visit": 0.8, "visit_sd": 0.1, "message": 0.6})
-ANSWERED: tuple[str, ...] = tuple(head for head in HEADS if head not in ANYWAY)
+# Along: share of the other lines of an order that come with what a message sold, and how firmly that is believed.
+ALONG: Mapping[str, float] = MappingProxyType({"along": 0.3, "along_sd": 0.2})
+ANSWERED: tuple[str, ...] = tuple(head for head in HEADS if head not in (*ANYWAY, "prompted"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +155,7 @@ class ValueSpec:
         told = dict(spec.get("order", {}))
         soon = Soon(**{key: float(told.pop(f"{key}_hours")) for key in ("visit", "message") if f"{key}_hours" in told})
         carried = {key: float(told.pop(f"carried_{key}", usual)) for key, usual in CARRIED.items()}
-        for name in ANSWERED:
+        for name in (*ANSWERED, "prompted"):
             table = told if name == "order" else dict(spec.get(name, {}))
             rates[name] = float(table.pop("rate", 0.01))
             if name == "wrong":
@@ -155,7 +169,7 @@ class ValueSpec:
             beliefs=beliefs,
             rates=rates,
             anyway={name: _numbers(spec, name, {"rate", "sd", *BASE_SIGNALS}) for name in ANYWAY},
-            basket=_numbers(spec, "basket", {"pseudo_orders"}),
+            basket=_numbers(spec, "basket", {"pseudo_orders", *ALONG}),
             carried=carried,
             stopped=stopped,
             soon=soon,
@@ -179,17 +193,19 @@ def fit_value(
     rates |= {name: _rate(did[name], spec.anyway[name].get("rate", 0.1), strength=20.0) for name in ANYWAY}
     anyway = {name: _fit_anyway(spec, name, undisturbed, did[name], rates[name]) for name in ANYWAY}
     basket = Basket(
-        usual=_usual_margin(undisturbed, answers), pseudo_orders=spec.basket.get("pseudo_orders", 3.0)
+        usual=_usual_margin(undisturbed, answers), pseudo_orders=spec.basket.get("pseudo_orders", 3.0),
+        along=spec.basket.get("along", ALONG["along"]),
     )  # fmt: skip
     model = ValueModel(
-        heads=anyway | {name: prior_head(_prior(name, spec)) for name in ANSWERED},
+        heads=anyway | {name: prior_head(_prior(name, spec)) for name in (*ANSWERED, "prompted")},
         basket=basket, carried=_fit_carried(spec, basket, undisturbed, answers),
         stopped=_fit_stopped(spec, answers), worth=worth, rates=rates,
     )  # fmt: skip
     if len(answers) == 0:
         return model
     heads = {name: fit_head(_rows(name, model, answers), _prior(name, spec), spec.trees) for name in ANSWERED}
-    taught = replace(model, heads=anyway | heads)
+    taught = _fit_prompted(spec, replace(model, heads={**model.heads, **heads}), answers)
+    taught = replace(taught, basket=_fit_along(spec, taught, answers))
     return taught if answers.messages is None else replace(taught, lift=_fit_lift(spec, model, taught, answers))
 
 
@@ -201,7 +217,8 @@ def _fit_lift(spec: ValueSpec, untaught: ValueModel, taught: ValueModel, answers
     def early(until: int) -> ValueModel:
         rows = _rows("order", untaught, answers)
         known = rows.part(slice(0, int(np.searchsorted(rows.at, until))))
-        return replace(taught, heads={**taught.heads, "order": fit_head(known, _prior("order", spec), spec.trees)})
+        order = fit_head(known, _prior("order", spec), spec.trees)
+        return _fit_prompted(spec, replace(taught, heads={**taught.heads, "order": order}), answers, until)
 
     return fit_lift(messages, early, taught, spec.lift)
 
@@ -213,6 +230,50 @@ def _fit_anyway(spec: ValueSpec, name: str, undisturbed: Undisturbed, did: F64, 
     offset = np.full(undisturbed.at.size, logit_of(np.array([rate]))[0])
     rows = Rows(x=undisturbed.x, design=base_design(undisturbed.x), offset=offset, y=did, at=undisturbed.at)
     return fit_head(rows, Prior(mean=mean, sd=np.full(mean.size, told.get("sd", 0.7))), spec.trees)
+
+
+def _messages(answers: Answers) -> Bool:
+    """Return (n,) whether the shop opened the conversation, with a message."""
+    return (answers.hold_x[:, VALUE_COLUMN["on_outbound"]] > 0.0) & is_message(answers.mode)
+
+
+def _fit_prompted(spec: ValueSpec, model: ValueModel, answers: Answers, until: int | None = None) -> ValueModel:
+    """Return the model with what messages bring about, learned beside what its other heads say comes anyway."""
+    keep = answers.ripe["order"] & _messages(answers)
+    if until is not None:
+        keep &= answers.at < until
+    x, prior = answers.x[keep], spec.beliefs["prompted"].prior()
+    design = pooled(signals(x, model.basket.usual), answers.mode[keep])
+    head = fit_prompted(design, expected_log(x), _alone(model, answers, keep), answers.outcomes["order"][keep], prior)
+    return replace(model, heads={**model.heads, "prompted": head})
+
+
+def _alone(model: ValueModel, answers: Answers, keep: Bool) -> F64:
+    """Return the chance of an order soon had nothing been done, of some answers."""
+    moment, head = answers.hold_x[keep], model.heads["order"]
+    design = np.zeros((len(moment), head.theta.size))
+    design[:, : len(BASE_SIGNALS)] = base_design(moment)
+    return head.probability(moment, design, model.anyway("soon", moment))
+
+
+def _fit_along(spec: ValueSpec, model: ValueModel, answers: Answers) -> Basket:
+    """Return the basket with the share of other lines that come along when a message wins an order.
+
+    From what was bought soon after messages: where the message won it what it was about and that share of the rest,
+    where it came anyway a usual order. Ridge regression towards the belief, in usual orders.
+    """
+    keep = answers.ripe["order"] & _messages(answers) & (answers.outcomes["order"] > 0.0)
+    x, basket = answers.x[keep], model.basket
+    design = pooled(signals(x, basket.usual), answers.mode[keep])
+    alone = _alone(model, answers, keep)
+    some = 1.0 - (1.0 - alone) * np.exp(-prompted(model.heads["prompted"], x, design))
+    won = (some - alone) / some
+    about, rest = basket.told(x)
+    left = (answers.margin_soon[keep] - (1.0 - won) * basket.own(x) - won * about) / basket.usual
+    slope, noise = won * rest / basket.usual, max(float(left.var()), 1e-9) if left.size > 1 else 1.0
+    believed, sd = (spec.basket.get(name, usual) for name, usual in ALONG.items())
+    found = (slope @ left / noise + believed / sd**2) / (slope @ slope / noise + sd**-2)
+    return replace(basket, along=float(np.clip(found, 0.0, 1.0)))
 
 
 def _fit_carried(spec: ValueSpec, basket: Basket, undisturbed: Undisturbed, answers: Answers) -> tuple[float, float]:
@@ -250,7 +311,7 @@ def _rows(name: str, model: ValueModel, answers: Answers) -> Rows:
     """
     keep = answers.ripe[name].copy()
     if name == "order":
-        keep &= answers.mode != AUTOMATE
+        keep &= (answers.mode != AUTOMATE) & ~_messages(answers)
     elif name == "wrong":
         keep &= answers.mode == AUTOMATE
     elif name == "returned":

@@ -1,8 +1,7 @@
-"""The arithmetic of `value` and `design`, compiled: a row a candidate, no array for each step.
+"""The arithmetic of `value`, compiled: a row a candidate, no array for each step.
 
-`money` is what `ValueModel.values_of` computes, to within rounding (a test holds them together); `signals` and
-`base_signals` are `design.signals` and `value.base_design`. Terms are summed in one fixed order, so that a decision is
-replayed to the bit, alone or among others.
+`money` is what `ValueModel.values_of` computes, to within rounding (a test holds them together). Terms are summed in
+one fixed order, so that a decision is replayed to the bit, alone or among others.
 """
 
 import math
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from cxreco.compiled import compiled
 from cxreco.journey import MODE_CODE, MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN
+from cxreco.respond.signal_kernels import BASE_SIGNALS, SIGNALS, clipped, known, write_base_signals, write_signals
 from cxreco.respond.still_worth import still_worth
 
 F64 = NDArray[np.float64]
@@ -22,43 +22,25 @@ I64 = NDArray[np.int64]
 I16 = NDArray[np.int16]
 Bool = NDArray[np.bool_]
 
-SIGNALS, BASE_SIGNALS = 23, 12
 PARTS: tuple[str, ...] = (
     "order", "order_anyway", "order_soon", "margin", "returned", "complained", "unsubscribed", "satisfied", "wrong",
     "still_worth",
 )  # fmt: skip
 # The heads in the order of `Packed`.
-BASE, SOON, ORDER, RETURNED, COMPLAINED, UNSUBSCRIBED, SATISFIED, WRONG = range(8)
+BASE, SOON, ORDER, RETURNED, COMPLAINED, UNSUBSCRIBED, SATISFIED, WRONG, PROMPTED = range(9)
 HEADS: tuple[str, ...] = (
-    "base", "soon", "order", "returned", "complained", "unsubscribed", "satisfied", "wrong",
+    "base", "soon", "order", "returned", "complained", "unsubscribed", "satisfied", "wrong", "prompted",
 )  # fmt: skip
 # Those that see the moment alone, and those that see the candidate too; the others see the candidate alone.
 ALONE, GROUNDED = (BASE, SOON), (ORDER, COMPLAINED, UNSUBSCRIBED, SATISFIED)
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
-PSEUDO_ANSWERS, EXPECTED_ACCEPTANCE = 4.0, 0.2
 SMALLEST = 1e-4
+# A message's pull grows with the root of what its slate would sell by itself; below the least it is not told apart.
+DAMPED, LEAST_SLATE = 0.5, 0.003
 _MODES = len(MODES)
 
-_QUERY, _ITEM, _SOUGHT, _MATCH, _NEED, _NEED_3, _BUY, _SLATE_BUY, _REPEAT, _CONTACTS = (
-    VALUE_COLUMN[name]
-    for name in (
-        "has_query", "has_item", "is_sought", "query_match", "need", "need_3", "buy", "slate_buy", "repeat_share",
-        "contacts_7",
-    )
-)  # fmt: skip
-_SHOWN, _ACCEPTED, _REFUSED, _OUTBOUND, _CART, _IN_CART, _TRUST = (
-    VALUE_COLUMN[name]
-    for name in (
-        "mode_shown_60", "mode_accepted_60", "mode_days_since_dismissed", "on_outbound", "cart_size", "item_in_cart",
-        "trust",
-    )
-)  # fmt: skip
-_RIVALS, _USUAL, _TOPIC, _CATEGORIES, _SLATE_MARGIN = (
-    VALUE_COLUMN[name] for name in ("asked_rivals", "asked_usual", "topic_share", "slate_categories", "slate_margin")
-)
-_NEED_TOP, _DUE, _SEARCH, _PRODUCT, _MATCH_TOP, _ORDERS_30, _NEEDS_DUE = (
-    VALUE_COLUMN[name]
-    for name in ("need_top", "order_due", "on_search", "on_product", "query_match_top", "orders_30", "needs_due")
+_OUTBOUND, _NEED_3, _SLATE_BUY, _SLATE_MARGIN = (
+    VALUE_COLUMN[name] for name in ("on_outbound", "need_3", "slate_buy", "slate_margin")
 )
 _ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERTAINTY, _RETURNED_SHARE = (
     VALUE_COLUMN[name]
@@ -75,13 +57,13 @@ class Packed(NamedTuple):
     Attributes
     ----------
     moment
-        (8, BASE_SIGNALS) coefficients of what the moment tells; zero for `returned` and `wrong`.
+        (9, BASE_SIGNALS) coefficients of what the moment tells; zero for `returned`, `wrong` and `prompted`.
     candidate
-        (8, modes * SIGNALS) coefficients of the pooled design; zero for `base` and `soon`.
+        (9, modes * SIGNALS) coefficients of the pooled design; zero for `base` and `soon`.
     bend
-        (8, 2) intercept and slope of each head.
+        (9, 2) intercept and slope of each head.
     rates
-        (8,) what is expected where nothing else is known; of `order` and `wrong` not read.
+        (9,) what is expected where nothing else is known; of `order`, `wrong` and `prompted` not read.
     money
         Of a unit of margin, of a return's handling and its share of the price, of a complaint, an unsubscribe, a
         pleased answer and a contact; then the share of the price that is margin, of handling a stopped order, and the
@@ -90,6 +72,8 @@ class Packed(NamedTuple):
         See `value`.
     carried
         (2,) on a page, and after a message.
+    along
+        See `value.Basket`.
     own_returns
         (2,) weight of the customer's own returns, and the orders that everybody's count for beside them.
     lifetime
@@ -104,6 +88,7 @@ class Packed(NamedTuple):
     usual: float
     pseudo_orders: float
     carried: F64
+    along: float
     on_a_page: float
     stopped: float
     own_returns: F64
@@ -120,7 +105,7 @@ def packed(
     heads: Mapping[str, tuple[F64, float, float]],
     rates: Mapping[str, float],
     money: tuple[float, ...],
-    basket: tuple[float, float],
+    basket: tuple[float, float, float],
     *,
     carried: tuple[float, float],
     on_a_page: float,
@@ -134,7 +119,7 @@ def packed(
     heads, rates
         By name of the head: coefficients, intercept, slope; and the rate.
     basket
-        `usual` and `pseudo_orders`.
+        `usual`, `pseudo_orders` and `along`.
     money, own_returns
         As in `Packed`; `money` is eleven numbers.
     """
@@ -154,96 +139,12 @@ def packed(
         usual=float(basket[0]),
         pseudo_orders=float(basket[1]),
         carried=np.array(carried, dtype=np.float64),
+        along=float(basket[2]),
         on_a_page=float(on_a_page),
         stopped=float(stopped),
         own_returns=np.array(own_returns, dtype=np.float64),
         lifetime=np.zeros(9),
     )
-
-
-@compiled
-def known(value: float, neutral: float) -> float:
-    """Return a value, or the neutral one where it is missing or infinite."""
-    return value if math.isfinite(value) else neutral
-
-
-@compiled
-def clipped(value: float, low: float, high: float) -> float:
-    """Return a value within bounds."""
-    return min(max(value, low), high)
-
-
-@compiled
-def write_signals(out: F64, x: F64, usual: float) -> None:
-    """Write the signals of one candidate; see `design.SIGNALS`."""
-    asked = max(known(x[_QUERY], 0.0), known(x[_ITEM], 0.0))
-    sought = max(known(x[_SOUGHT], 0.0), known(x[_MATCH], 0.0), known(x[_IN_CART], 0.0))
-    sought = clipped(sought, 0.0, 1.0)
-    buy = clipped(known(x[_BUY], 0.02), 0.001, 0.999)
-    need = clipped(known(x[_NEED], 0.0), 0.0, 1.0)
-    shown, accepted = known(x[_SHOWN], 0.0), known(x[_ACCEPTED], 0.0)
-    answered = (accepted + PSEUDO_ANSWERS * EXPECTED_ACCEPTANCE) / (shown + PSEUDO_ANSWERS)
-    named = asked / max(known(x[_RIVALS], np.inf), 1.0)
-    same = asked * clipped(known(x[_USUAL], 0.0), 0.0, 1.0)
-    topic = asked * clipped(known(x[_TOPIC], 0.0), 0.0, 1.0)
-    out[0] = 1.0
-    out[1] = sought
-    out[2] = asked * (1.0 - sought)
-    out[3] = need
-    out[4] = clipped(need - known(x[_NEED_3], 0.0), 0.0, 1.0)
-    out[5] = clipped(math.log(buy / (1.0 - buy)) / 4.0, -1.5, 1.5)
-    out[6] = clipped(clipped(known(x[_SLATE_BUY], 0.0), 0.0, 1.0) - buy, 0.0, 1.0)
-    out[7] = clipped(known(x[_REPEAT], 0.0), 0.0, 1.0)
-    out[8] = clipped(known(x[_CONTACTS], 0.0) / 3.0, 0.0, 2.0)
-    out[9] = clipped(math.log(clipped(answered, 0.01, 1.0) / EXPECTED_ACCEPTANCE), -2.0, 2.0)
-    out[10] = math.exp(-known(x[_REFUSED], 1e3) / 14.0)
-    out[11] = known(x[_OUTBOUND], 0.0)
-    out[12] = min(known(x[_CART], 0.0), 1.0)
-    out[13] = clipped(known(x[_TRUST], 0.0), -1.0, 1.0)
-    out[14] = named
-    out[15] = sought * named
-    out[16] = same
-    out[17] = sought * same
-    out[18] = topic
-    out[19] = topic * (1.0 - named)
-    out[20] = asked * (1.0 - named)
-    out[21] = known(x[_CATEGORIES], 0.0) / 10.0
-    out[22] = clipped(known(x[_SLATE_MARGIN], 0.0) / usual, 0.0, 1.5)
-
-
-@compiled
-def write_base_signals(out: F64, x: F64) -> None:
-    """Write what is told by a moment alone, from its `hold` row; see `value.BASE_SIGNALS`."""
-    out[0] = 1.0
-    out[1] = known(x[_OUTBOUND], 0.0)
-    out[2] = max(known(x[_QUERY], 0.0), known(x[_ITEM], 0.0))
-    out[3] = min(known(x[_CART], 0.0), 1.0)
-    out[4] = clipped(known(x[_NEED_TOP], 0.0), 0.0, 1.0)
-    out[5] = clipped(known(x[_DUE], 0.0) - 1.0, -1.0, 1.0)
-    out[6] = known(x[_SEARCH], 0.0)
-    out[7] = known(x[_PRODUCT], 0.0)
-    out[8] = clipped(known(x[_REPEAT], 0.0), 0.0, 1.0)
-    out[9] = clipped(known(x[_MATCH_TOP], 0.0), 0.0, 1.0)
-    out[10] = math.log1p(max(known(x[_ORDERS_30], 0.0), 0.0))
-    out[11] = clipped(known(x[_NEEDS_DUE], 0.0), 0.0, 3.0)
-
-
-@compiled
-def signals(x: F64, usual: float) -> F64:
-    """Return (n, SIGNALS) signals of candidates."""
-    out = np.empty((x.shape[0], SIGNALS))
-    for row in range(x.shape[0]):
-        write_signals(out[row], x[row], usual)
-    return out
-
-
-@compiled
-def base_signals(moment: F64) -> F64:
-    """Return (m, BASE_SIGNALS) signals of moments, from their `hold` rows."""
-    out = np.empty((moment.shape[0], BASE_SIGNALS))
-    for row in range(moment.shape[0]):
-        write_base_signals(out[row], moment[row])
-    return out
 
 
 @compiled
@@ -334,6 +235,22 @@ def _brought(x: F64, own: float) -> float:
 
 
 @compiled
+def prompted(x: F64, phi: F64, mode: int, p: Packed) -> float:
+    """Return the hazard of an order that a message brings about: `value.prompted`."""
+    slate = math.log(max(known(x[_SLATE_BUY], 0.0), LEAST_SLATE))
+    return math.exp(min(DAMPED * slate + _pooled(p.candidate[PROMPTED], phi, mode), 3.0))
+
+
+@compiled
+def _sold(x: F64, own: float, p: Packed) -> float:
+    """Return the margin of an order that a message won: `Basket.sold`."""
+    slate, margin = known(x[_SLATE_BUY], 0.0), known(x[_ITEM_MARGIN], own / _lines(x))
+    if slate > 0.0:
+        margin = known(x[_SLATE_MARGIN], 0.0) / slate
+    return max(margin, 0.0) * known(x[_UNITS], 1.0) + p.along * max(own - own / _lines(x), 0.0)
+
+
+@compiled
 def money(
     x: F64, mode: I16, contact: Bool, hold: I64, moments: tuple[I64, I64], learned: tuple[F64, F64], p: Packed
 ) -> tuple[F64, F64]:
@@ -348,7 +265,7 @@ def money(
     moments
         (m,) rows of the `hold` candidates, and (n,) which of them each row belongs to.
     learned
-        (8, m) scores of each head's trees at each moment, 0 where it has none; and (n,) what messages add to the chance
+        (9, m) scores of each head's trees at each moment, 0 where it has none; and (n,) what messages add to the chance
         of an order soon beyond the pooled head.
     """
     (rows, of), (trees, extra), n = moments, learned, mode.size
@@ -374,12 +291,16 @@ def money(
         k, row = of[i], x[i]
         write_signals(phi, row, p.usual)
         annoys, own = 1.0 if contact[i] else p.on_a_page, _own(row, p)
-        soon = _probability(ORDER, phi, mode[i], facts[k, 1], ground[k, ORDER], p)
-        soon = clipped(soon + extra[i], 0.0, 1.0)
         message = 1 if x[rows[k], _OUTBOUND] > 0.0 else 0
+        if message and 0 < mode[i] < AUTOMATE:
+            soon = 1.0 - (1.0 - facts[k, 2]) * math.exp(-prompted(row, phi, mode[i], p))
+            brought = _sold(row, own, p)
+        else:
+            soon = _probability(ORDER, phi, mode[i], facts[k, 1], ground[k, ORDER], p)
+            brought = _brought(row, own)
+        soon = clipped(soon + extra[i], 0.0, 1.0)
         won = p.carried[message] * (soon - facts[k, 2])
         returned, loss = _returned(row, phi, mode[i], trees[RETURNED, k], p)
-        brought = _brought(row, own)
         total = facts[k, 3] + won * (p.money[MARGIN] * brought - loss)
         if mode[i] == AUTOMATE:
             certainty = known(row[_CERTAINTY], 0.0)
