@@ -188,7 +188,7 @@ def fit_value(
     returns
         `returned`, the share of all orders of which something came back, and `own_returns`, the weight of a customer's.
     """
-    rates = {name: spec.rates[name] for name in ("complained", "unsubscribed", "satisfied")} | dict(returns)
+    rates = {name: spec.rates[name] for name in ("complained", "unsubscribed", "satisfied", "prompted")} | dict(returns)
     did = {"base": undisturbed.ordered, "soon": undisturbed.soon}
     rates |= {name: _rate(did[name], spec.anyway[name].get("rate", 0.1), strength=20.0) for name in ANYWAY}
     anyway = {name: _fit_anyway(spec, name, undisturbed, did[name], rates[name]) for name in ANYWAY}
@@ -244,7 +244,8 @@ def _fit_prompted(spec: ValueSpec, model: ValueModel, answers: Answers, until: i
         keep &= answers.at < until
     x, prior = answers.x[keep], spec.beliefs["prompted"].prior()
     design = pooled(signals(x, model.basket.usual), answers.mode[keep])
-    head = fit_prompted(design, expected_log(x), _alone(model, answers, keep), answers.outcomes["order"][keep], prior)
+    offset, did = expected_log(x, model.rates["prompted"]), answers.outcomes["order"][keep]
+    head = fit_prompted(design, offset, _alone(model, answers, keep), did, prior)
     return replace(model, heads={**model.heads, "prompted": head})
 
 
@@ -266,7 +267,7 @@ def _fit_along(spec: ValueSpec, model: ValueModel, answers: Answers) -> Basket:
     x, basket = answers.x[keep], model.basket
     design = pooled(signals(x, basket.usual), answers.mode[keep])
     alone = _alone(model, answers, keep)
-    some = 1.0 - (1.0 - alone) * np.exp(-prompted(model.heads["prompted"], x, design))
+    some = 1.0 - (1.0 - alone) * np.exp(-prompted(model, x, design))
     won = (some - alone) / some
     about, rest = basket.told(x)
     left = (answers.margin_soon[keep] - (1.0 - won) * basket.own(x) - won * about) / basket.usual

@@ -63,7 +63,7 @@ class Packed(NamedTuple):
     bend
         (9, 2) intercept and slope of each head.
     rates
-        (9,) what is expected where nothing else is known; of `order`, `wrong` and `prompted` not read.
+        (9,) what is expected where nothing else is known; of `order` and `wrong` not read.
     money
         Of a unit of margin, of a return's handling and its share of the price, of a complaint, an unsubscribe, a
         pleased answer and a contact; then the share of the price that is margin, of handling a stopped order, and the
@@ -238,7 +238,8 @@ def _brought(x: F64, own: float) -> float:
 def prompted(x: F64, phi: F64, mode: int, p: Packed) -> float:
     """Return the hazard of an order that a message brings about: `value.prompted`."""
     slate = math.log(max(known(x[_SLATE_BUY], 0.0), LEAST_SLATE))
-    return math.exp(min(DAMPED * slate + _pooled(p.candidate[PROMPTED], phi, mode), 3.0))
+    start = math.log(max(p.rates[PROMPTED], SMALLEST)) + DAMPED * slate
+    return math.exp(min(start + _pooled(p.candidate[PROMPTED], phi, mode), 3.0))
 
 
 @compiled

@@ -2,11 +2,13 @@
 
 What the customer would do anyway earns no credit. `base` and `soon` learn it from moments at which nobody acted: an
 order within the window that decisions are judged by, and one soon (on a page within the visit, after a message within
-the day). `order` is what a candidate does to the order that comes soon. An answer that shows at once is drowned in what
-else is bought within days, so lifts are learned where they show; the share of them that is not merely an order made
-earlier is carried over to the window (a surrogate, as in Athey, Chetty, Imbens and Kang 2019). An order won brings the
-item that was offered. An order the shop places itself has its own arithmetic: the margin if it was right, the cost if
-it was wrong, less what the customer would have bought of it unprompted.
+the day). `order` is what an offer on a page does to the order that comes soon, `prompted` what a message brings about
+beside it: an order comes by itself or because of the message, so that a message takes none away, and sells what it is
+about rather than a usual basket. An answer that shows at once is drowned in what else is bought within days, so lifts
+are learned where they show; the share of them that is not merely an order made earlier is carried over to the window (a
+surrogate, as in Athey, Chetty, Imbens and Kang 2019). An order won brings the item that was offered. An order the shop
+places itself has its own arithmetic: the margin if it was right, the cost if it was wrong, less what the customer would
+have bought of it unprompted.
 """
 
 from collections.abc import Mapping
@@ -134,7 +136,8 @@ class ValueModel:
         What an outcome is worth, in money.
     rates
         By head, what is expected where nothing else is known: of `base` and `soon` an order, of `returned` something
-        of an order coming back, of the others what their name says. And `own_returns`, see there; 0 where it is absent.
+        of an order coming back, of `prompted` the hazard of an order by a message about what is surely bought soon, of
+        the others what their name says. And `own_returns`, see there; 0 where it is absent.
     lift
         What messages add beyond the `order` head, where the log carried it.
     still_worth
@@ -207,7 +210,7 @@ class ValueModel:
         soon = self.heads["order"].probability(moment, served, self.anyway("soon", moment)[of], of)
         away = (moment[:, VALUE_COLUMN["on_outbound"]] > 0.0)[of]
         message = away & is_message(mode)
-        soon = np.where(message, 1.0 - (1.0 - soon[hold]) * np.exp(-prompted(self.heads["prompted"], x, design)), soon)
+        soon = np.where(message, 1.0 - (1.0 - soon[hold]) * np.exp(-prompted(self, x, design)), soon)
         soon = np.clip(soon + self.lift.extra(x, mode), 0.0, 1.0)
         won = np.where(away, self.carried[1], self.carried[0]) * (soon - soon[hold])
         own, brought = self.basket.own(x), np.where(message, self.basket.sold(x), self.basket.won(x))
@@ -310,19 +313,20 @@ def is_message(mode: I16) -> NDArray[np.bool_]:
     return (mode > 0) & (mode < AUTOMATE)
 
 
-def expected_log(x: F64) -> F64:
-    """Return (n,) log of what a message's pull starts from: the root of how much of its slate is bought soon anyway."""
-    slate = np.nan_to_num(x[:, VALUE_COLUMN["slate_buy"]])
-    return np.asarray(kernels.DAMPED * np.log(np.maximum(slate, kernels.LEAST_SLATE)), dtype=np.float64)
+def expected_log(x: F64, rate: float) -> F64:
+    """Return (n,) log of the hazard a message starts from: the rate, and the root of what its slate sells anyway."""
+    slate = np.maximum(np.nan_to_num(x[:, VALUE_COLUMN["slate_buy"]]), kernels.LEAST_SLATE)
+    return np.asarray(np.log(max(rate, kernels.SMALLEST)) + kernels.DAMPED * np.log(slate), dtype=np.float64)
 
 
-def prompted(head: Head, x: F64, design: F64) -> F64:
+def prompted(model: ValueModel, x: F64, design: F64) -> F64:
     """Return (n,) hazards of an order that a message brings about, beside those of what happens anyway.
 
     Competing causes: an order comes by itself or because of the message, 1 - (1 - p) exp(-h). So a message never takes
     an order away, and a likely need is not counted for its effect.
     """
-    return np.asarray(np.exp(np.minimum(expected_log(x) + design @ head.theta, 3.0)), dtype=np.float64)
+    free = expected_log(x, model.rates["prompted"]) + design @ model.heads["prompted"].theta
+    return np.asarray(np.exp(np.minimum(free, 3.0)), dtype=np.float64)
 
 
 def width_of(head: str) -> int:
