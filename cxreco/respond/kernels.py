@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cxreco.compiled import compiled
 from cxreco.journey import MODE_CODE, MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN
-from cxreco.respond.signal_kernels import BASE_SIGNALS, SIGNALS, clipped, known, write_base_signals, write_signals
+from cxreco.respond.signal_rows import BASE_SIGNALS, SIGNALS, clipped, known, write_base_signals, write_signals
 from cxreco.respond.still_worth import still_worth
 
 F64 = NDArray[np.float64]

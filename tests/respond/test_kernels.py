@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cxreco.journey import MODES
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
-from cxreco.respond import kernels, signal_kernels
+from cxreco.respond import kernels, signal_rows
 from cxreco.respond.design import SIGNALS
 from cxreco.respond.design import signals as readable_signals
 from cxreco.respond.lift import COACH, SEEN, Lift, Line, Term
@@ -40,8 +40,8 @@ def test_names_and_sizes_agree() -> None:
 @settings(max_examples=30)
 def test_signals_are_the_same(seed: int) -> None:
     x = rows(seed, 12)
-    np.testing.assert_allclose(signal_kernels.signals(x, 3.5), readable_signals(x, 3.5), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(signal_kernels.base_signals(x), base_design(x), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(signal_rows.signals(x, 3.5), readable_signals(x, 3.5), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(signal_rows.base_signals(x), base_design(x), rtol=1e-12, atol=1e-12)
 
 
 # The example: who sends nearly everything back, so that the rate is kept away from certainty.
