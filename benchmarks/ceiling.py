@@ -24,7 +24,7 @@ from rich.table import Table
 from under_load.report import hardware, keep
 
 from cxreco.journey import MODES
-from cxreco.request.candidates import VALUE_FEATURES
+from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
 from cxreco.request.growing import grow
 from cxreco.request.lightgbm_library import Booster
 from cxreco.world import WORLDS
@@ -34,6 +34,8 @@ I64 = NDArray[np.int64]
 Found = dict[str, Any]
 FOREST = {"rounds": 400, "num_leaves": 31, "learning_rate": 0.04, "min_data_in_leaf": 60, "feature_fraction": 0.6}
 RESAMPLED, SEED = 1_000, 11
+# Where a decision is asked for: by the customer's coming, or by the calendar.
+PLACES = ("on pages", "on own days")
 # What is known in each row: the columns about these besides what the heads see.
 KNOWN: dict[str, tuple[str, ...]] = {
     "what the heads see": (), "and the needs": ("need",), "and the taste": ("taste",), "and the wish": ("wish",),
@@ -95,8 +97,8 @@ def uniform(shop: Noted) -> F64:
 
 
 def judged(test: Sequence[Noted], values: Sequence[F64]) -> Found:
-    """Return what choosing by values closes of the gap, and what it gets of the best by the mode of the best."""
-    got, floor, top, by_mode = [], [], [], np.zeros((2, len(MODES)))
+    """Return what choosing by values closes of the gap, and what it gets of the best, by its mode and by the place."""
+    got, floor, top, by_mode, by_place = [], [], [], np.zeros((2, len(MODES))), np.zeros((2, len(PLACES)))
     for shop, value in zip(test, values, strict=True):
         best, row = chosen(shop, shop.truth), chosen(shop, value)
         got.append(per_customer(shop, shop.truth[row]))
@@ -104,8 +106,14 @@ def judged(test: Sequence[Noted], values: Sequence[F64]) -> Found:
         top.append(per_customer(shop, shop.truth[best]))
         np.add.at(by_mode[0], shop.mode[best], shop.truth[row])
         np.add.at(by_mode[1], shop.mode[best], shop.truth[best])
+        away = (shop.x[best, VALUE_COLUMN["on_outbound"]] > 0.0).astype(np.int64)
+        np.add.at(by_place[0], away, shop.truth[row])
+        np.add.at(by_place[1], away, shop.truth[best])
     share = closed(np.concatenate(got), np.concatenate(floor), np.concatenate(top))
-    return {"closed": share, "got_by_mode": by_mode[0].tolist(), "best_by_mode": by_mode[1].tolist()}
+    return {
+        "closed": share, "got_by_mode": by_mode[0].tolist(), "best_by_mode": by_mode[1].tolist(),
+        "got_by_place": by_place[0].tolist(), "best_by_place": by_place[1].tolist(),
+    }  # fmt: skip
 
 
 def measured(train: Sequence[Noted], test: Sequence[Noted]) -> Found:
@@ -124,10 +132,11 @@ def measured(train: Sequence[Noted], test: Sequence[Noted]) -> Found:
 def show(world: str, found: Found, console: Console) -> None:
     """Print the figures of one world."""
     title = f"{world}: what is knowable; EUR got where a mode is best, of what was to be had there"
-    table = Table("chosen by", "gap closed", *map(str, MODES), title=title)
+    table = Table("chosen by", "gap closed", *map(str, MODES), *PLACES, title=title)
     for name, row in found["known"].items():
         share, low, high = row["closed"]
-        parts = [f"{got:.0f} of {top:.0f}" for got, top in zip(row["got_by_mode"], row["best_by_mode"], strict=True)]
+        got, best = ([*row[f"{what}_by_mode"], *row[f"{what}_by_place"]] for what in ("got", "best"))
+        parts = [f"{own:.0f} of {top:.0f}" for own, top in zip(got, best, strict=True)]
         table.add_row(name, f"{share:.0%} ({low:.0%} to {high:.0%})", *parts)
     console.print(table)
     console.print(
@@ -151,7 +160,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "cxreco-ceiling")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "ceiling.json")
     asked = parser.parse_args()
-    console = Console() if Console().is_terminal else Console(width=180)
+    console = Console() if Console().is_terminal else Console(width=210)
     found: Found = {"where": hardware(), "engine": sources(), "train": asked.train, "test": asked.test, "worlds": {}}
     for world in asked.worlds:
         shops = []
