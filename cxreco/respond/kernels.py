@@ -1,8 +1,7 @@
-"""The arithmetic of `value` and `design`, compiled: a row a candidate, no array for each step.
+"""The arithmetic of `value`, compiled: a row a candidate, no array for each step.
 
-`money` is what `ValueModel.values_of` computes, to within rounding (a test holds them together); `signals` and
-`base_signals` are `design.signals` and `value.base_design`. Terms are summed in one fixed order, so that a decision is
-replayed to the bit, alone or among others.
+`money` is what `ValueModel.values_of` computes, to within rounding (a test holds them together). Terms are summed in
+one fixed order, so that a decision is replayed to the bit, alone or among others.
 """
 
 import math
@@ -12,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.journey import MODE_CODE, MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN
+from cxreco.respond.signal_rows import BASE_SIGNALS, SIGNALS, clipped, known, write_base_signals, write_signals
 from cxreco.respond.still_worth import still_worth
 
 F64 = NDArray[np.float64]
@@ -22,7 +22,6 @@ I64 = NDArray[np.int64]
 I16 = NDArray[np.int16]
 Bool = NDArray[np.bool_]
 
-SIGNALS, BASE_SIGNALS = 23, 12
 PARTS: tuple[str, ...] = (
     "order", "order_anyway", "order_soon", "margin", "returned", "complained", "unsubscribed", "satisfied", "wrong",
     "still_worth",
@@ -35,31 +34,9 @@ HEADS: tuple[str, ...] = (
 # Those that see the moment alone, and those that see the candidate too; the others see the candidate alone.
 ALONE, GROUNDED = (BASE, SOON), (ORDER, COMPLAINED, UNSUBSCRIBED, SATISFIED)
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
-PSEUDO_ANSWERS, EXPECTED_ACCEPTANCE = 4.0, 0.2
 SMALLEST = 1e-4
 _MODES = len(MODES)
 
-_QUERY, _ITEM, _SOUGHT, _MATCH, _NEED, _NEED_3, _BUY, _SLATE_BUY, _REPEAT, _CONTACTS = (
-    VALUE_COLUMN[name]
-    for name in (
-        "has_query", "has_item", "is_sought", "query_match", "need", "need_3", "buy", "slate_buy", "repeat_share",
-        "contacts_7",
-    )
-)  # fmt: skip
-_SHOWN, _ACCEPTED, _REFUSED, _OUTBOUND, _CART, _IN_CART, _TRUST = (
-    VALUE_COLUMN[name]
-    for name in (
-        "mode_shown_60", "mode_accepted_60", "mode_days_since_dismissed", "on_outbound", "cart_size", "item_in_cart",
-        "trust",
-    )
-)  # fmt: skip
-_RIVALS, _USUAL, _TOPIC, _CATEGORIES, _SLATE_MARGIN = (
-    VALUE_COLUMN[name] for name in ("asked_rivals", "asked_usual", "topic_share", "slate_categories", "slate_margin")
-)
-_NEED_TOP, _DUE, _SEARCH, _PRODUCT, _MATCH_TOP, _ORDERS_30, _NEEDS_DUE = (
-    VALUE_COLUMN[name]
-    for name in ("need_top", "order_due", "on_search", "on_product", "query_match_top", "orders_30", "needs_due")
-)
 _ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERTAINTY, _RETURNED_SHARE = (
     VALUE_COLUMN[name]
     for name in (
@@ -67,6 +44,7 @@ _ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERT
         "returned_share",
     )
 )  # fmt: skip
+_NEED_3, _OUTBOUND = VALUE_COLUMN["need_3"], VALUE_COLUMN["on_outbound"]
 
 
 class Packed(NamedTuple):
@@ -161,103 +139,18 @@ def packed(
     )
 
 
-@compiled
-def known(value: float, neutral: float) -> float:
-    """Return a value, or the neutral one where it is missing or infinite."""
-    return value if math.isfinite(value) else neutral
-
-
-@compiled
-def clipped(value: float, low: float, high: float) -> float:
-    """Return a value within bounds."""
-    return min(max(value, low), high)
-
-
-@compiled
-def write_signals(out: F64, x: F64, usual: float) -> None:
-    """Write the signals of one candidate; see `design.SIGNALS`."""
-    asked = max(known(x[_QUERY], 0.0), known(x[_ITEM], 0.0))
-    sought = max(known(x[_SOUGHT], 0.0), known(x[_MATCH], 0.0), known(x[_IN_CART], 0.0))
-    sought = clipped(sought, 0.0, 1.0)
-    buy = clipped(known(x[_BUY], 0.02), 0.001, 0.999)
-    need = clipped(known(x[_NEED], 0.0), 0.0, 1.0)
-    shown, accepted = known(x[_SHOWN], 0.0), known(x[_ACCEPTED], 0.0)
-    answered = (accepted + PSEUDO_ANSWERS * EXPECTED_ACCEPTANCE) / (shown + PSEUDO_ANSWERS)
-    named = asked / max(known(x[_RIVALS], np.inf), 1.0)
-    same = asked * clipped(known(x[_USUAL], 0.0), 0.0, 1.0)
-    topic = asked * clipped(known(x[_TOPIC], 0.0), 0.0, 1.0)
-    out[0] = 1.0
-    out[1] = sought
-    out[2] = asked * (1.0 - sought)
-    out[3] = need
-    out[4] = clipped(need - known(x[_NEED_3], 0.0), 0.0, 1.0)
-    out[5] = clipped(math.log(buy / (1.0 - buy)) / 4.0, -1.5, 1.5)
-    out[6] = clipped(clipped(known(x[_SLATE_BUY], 0.0), 0.0, 1.0) - buy, 0.0, 1.0)
-    out[7] = clipped(known(x[_REPEAT], 0.0), 0.0, 1.0)
-    out[8] = clipped(known(x[_CONTACTS], 0.0) / 3.0, 0.0, 2.0)
-    out[9] = clipped(math.log(clipped(answered, 0.01, 1.0) / EXPECTED_ACCEPTANCE), -2.0, 2.0)
-    out[10] = math.exp(-known(x[_REFUSED], 1e3) / 14.0)
-    out[11] = known(x[_OUTBOUND], 0.0)
-    out[12] = min(known(x[_CART], 0.0), 1.0)
-    out[13] = clipped(known(x[_TRUST], 0.0), -1.0, 1.0)
-    out[14] = named
-    out[15] = sought * named
-    out[16] = same
-    out[17] = sought * same
-    out[18] = topic
-    out[19] = topic * (1.0 - named)
-    out[20] = asked * (1.0 - named)
-    out[21] = known(x[_CATEGORIES], 0.0) / 10.0
-    out[22] = clipped(known(x[_SLATE_MARGIN], 0.0) / usual, 0.0, 1.5)
-
-
-@compiled
-def write_base_signals(out: F64, x: F64) -> None:
-    """Write what is told by a moment alone, from its `hold` row; see `value.BASE_SIGNALS`."""
-    out[0] = 1.0
-    out[1] = known(x[_OUTBOUND], 0.0)
-    out[2] = max(known(x[_QUERY], 0.0), known(x[_ITEM], 0.0))
-    out[3] = min(known(x[_CART], 0.0), 1.0)
-    out[4] = clipped(known(x[_NEED_TOP], 0.0), 0.0, 1.0)
-    out[5] = clipped(known(x[_DUE], 0.0) - 1.0, -1.0, 1.0)
-    out[6] = known(x[_SEARCH], 0.0)
-    out[7] = known(x[_PRODUCT], 0.0)
-    out[8] = clipped(known(x[_REPEAT], 0.0), 0.0, 1.0)
-    out[9] = clipped(known(x[_MATCH_TOP], 0.0), 0.0, 1.0)
-    out[10] = math.log1p(max(known(x[_ORDERS_30], 0.0), 0.0))
-    out[11] = clipped(known(x[_NEEDS_DUE], 0.0), 0.0, 3.0)
-
-
-@compiled
-def signals(x: F64, usual: float) -> F64:
-    """Return (n, SIGNALS) signals of candidates."""
-    out = np.empty((x.shape[0], SIGNALS))
-    for row in range(x.shape[0]):
-        write_signals(out[row], x[row], usual)
-    return out
-
-
-@compiled
-def base_signals(moment: F64) -> F64:
-    """Return (m, BASE_SIGNALS) signals of moments, from their `hold` rows."""
-    out = np.empty((moment.shape[0], BASE_SIGNALS))
-    for row in range(moment.shape[0]):
-        write_base_signals(out[row], moment[row])
-    return out
-
-
-@compiled
+@compiled_inner
 def _expit(logit: float) -> float:
     return 1.0 / (1.0 + math.exp(-logit))
 
 
-@compiled
+@compiled_inner
 def _logit(probability: float) -> float:
     p = clipped(probability, SMALLEST, 1.0 - SMALLEST)
     return math.log(p / (1.0 - p))
 
 
-@compiled
+@compiled_inner
 def _dot(theta: F64, values: F64) -> float:
     total = 0.0
     for i in range(values.size):
@@ -265,7 +158,7 @@ def _dot(theta: F64, values: F64) -> float:
     return total
 
 
-@compiled
+@compiled_inner
 def _pooled(theta: F64, phi: F64, mode: int) -> float:
     """Return the product with the pooled design: the shared block and that of the mode; 0 for `hold`."""
     if mode == 0:
@@ -273,26 +166,26 @@ def _pooled(theta: F64, phi: F64, mode: int) -> float:
     return _dot(theta[:SIGNALS], phi) + _dot(theta[mode * SIGNALS : (mode + 1) * SIGNALS], phi)
 
 
-@compiled
+@compiled_inner
 def _probability(head: int, phi: F64, mode: int, offset: float, ground: float, p: Packed) -> float:
     """Return a head's answer; `ground` is what its trees and its coefficients make of the moment."""
     raw = offset + _pooled(p.candidate[head], phi, mode) + ground
     return _expit(p.bend[head, 0] + p.bend[head, 1] * raw)
 
 
-@compiled
+@compiled_inner
 def _own(x: F64, p: Packed) -> float:
     """Return the customer's usual margin of an order, shrunk to everyone's."""
     orders = known(x[_ORDERS], 0.0)
     return (orders * known(x[_MARGIN_MEAN], p.usual) + p.pseudo_orders * p.usual) / (orders + p.pseudo_orders)
 
 
-@compiled
+@compiled_inner
 def _lines(x: F64) -> float:
     return max(known(x[_LINES], 1.0), 1.0)
 
 
-@compiled
+@compiled_inner
 def _own_returns(x: F64, p: Packed) -> float:
     """Return the log of the customer's returns an order over the usual ones: `value.own_returns`."""
     orders, usual, others = known(x[_ORDERS], 0.0), p.rates[RETURNED], p.own_returns[1]
@@ -300,9 +193,9 @@ def _own_returns(x: F64, p: Packed) -> float:
     return math.log((returned + others * usual) / ((orders + others) * usual))
 
 
-@compiled
-def _returned(x: F64, phi: F64, mode: int, trees: float, p: Packed) -> tuple[float, float]:
-    """Return the chance that something comes back, and the money lost by it, expected."""
+@compiled_inner
+def _returned(x: F64, phi: F64, mode: int, trees: float, p: Packed) -> float:
+    """Return the chance that something comes back."""
     rate = p.rates[RETURNED]
     if mode > 0:
         rate += (known(x[_RETURN_RATE], p.rates[RETURNED]) - p.rates[RETURNED]) / _lines(x)
@@ -310,13 +203,18 @@ def _returned(x: F64, phi: F64, mode: int, trees: float, p: Packed) -> tuple[flo
     if p.own_returns[0] != 0.0:
         # Kept away from certainty once more, as `value.return_rate` is.
         offset = _logit(_expit(offset + p.own_returns[0] * _own_returns(x, p)))
-    chance = _probability(RETURNED, phi, mode, offset, trees, p)
+    return _probability(RETURNED, phi, mode, offset, trees, p)
+
+
+@compiled_inner
+def _lost(x: F64, p: Packed) -> float:
+    """Return the money lost where something comes back."""
     margin = _own(x, p) / _lines(x)
     cost = p.money[PRICE_SHARE] * margin / p.money[MARGIN_SHARE] + p.money[HANDLING]
-    return chance, chance * (p.money[MARGIN] * margin + cost)
+    return float(p.money[MARGIN] * margin + cost)
 
 
-@compiled
+@compiled_inner
 def _placed(x: F64, wrong: float, p: Packed) -> float:
     """Return the money of an order the shop places, beside what is ordered anyway."""
     units = known(x[_UNITS], 1.0)
@@ -326,7 +224,7 @@ def _placed(x: F64, wrong: float, p: Packed) -> float:
     return float((1.0 - wrong) * item - wrong * cost - known(x[_NEED_3], 0.0) * item)
 
 
-@compiled
+@compiled_inner
 def _brought(x: F64, own: float) -> float:
     """Return the margin of an order that the offer won: the offered item in place of a usual line."""
     more = x[_ITEM_MARGIN] * known(x[_UNITS], 1.0) - own / _lines(x)
@@ -351,34 +249,53 @@ def money(
         (8, m) scores of each head's trees at each moment, 0 where it has none; and (n,) what messages add to the chance
         of an order soon beyond the pooled head.
     """
-    (rows, of), (trees, extra), n = moments, learned, mode.size
+    (rows, of), (trees, extra) = moments, learned
     facts, ground = np.empty((rows.size, 5)), np.empty((rows.size, len(HEADS)))
-    phi, base = np.zeros(SIGNALS), np.empty(BASE_SIGNALS)
+    phi, out, parts = np.zeros(SIGNALS), np.empty(mode.size), np.zeros((len(PARTS), mode.size))
     for k in range(rows.size):
-        row = x[rows[k]]
-        write_base_signals(base, row)
-        logits = np.empty(2)
-        for head in range(2):
-            raw = _logit(p.rates[head]) + _dot(p.moment[head], base) + trees[head, k]
-            logits[head] = p.bend[head, 0] + p.bend[head, 1] * raw
-        for head in GROUNDED:
-            ground[k, head] = _dot(p.moment[head], base) + trees[head, k]
-        facts[k, 0] = _expit(logits[BASE])
-        facts[k, 1] = logits[SOON]
-        facts[k, 2] = _probability(ORDER, phi, 0, facts[k, 1], ground[k, ORDER], p)
-        _, loss = _returned(row, phi, 0, trees[RETURNED, k], p)
-        facts[k, 3] = facts[k, 0] * (p.money[MARGIN] * _own(row, p) - loss)
-        facts[k, 4] = p.money[MARGIN] * still_worth(row, p.lifetime)
-    out, parts = np.empty(n), np.zeros((len(PARTS), n))
-    for i in range(n):
+        _write_facts(x[rows[k]], trees[:, k], phi, p, (np.empty(BASE_SIGNALS), facts[k], ground[k]))
+    _write_money((x, mode, contact), (of, x[rows, _OUTBOUND], facts, ground), (trees, extra), phi, p, (out, parts))
+    return out, parts
+
+
+@compiled_inner
+def _write_facts(row: F64, trees: F64, hold: F64, p: Packed, into: tuple[F64, F64, F64]) -> None:
+    """Write what holds of a moment, and what the heads make of it, from its `hold` row; `hold` is no signals."""
+    base, facts, ground = into
+    write_base_signals(base, row)
+    for head in range(2):
+        raw = _logit(p.rates[head]) + _dot(p.moment[head], base) + trees[head]
+        facts[head] = p.bend[head, 0] + p.bend[head, 1] * raw
+    for head in GROUNDED:
+        ground[head] = _dot(p.moment[head], base) + trees[head]
+    facts[BASE] = _expit(facts[BASE])
+    facts[2] = _probability(ORDER, hold, 0, facts[SOON], ground[ORDER], p)
+    loss = _returned(row, hold, 0, trees[RETURNED], p) * _lost(row, p)
+    facts[3] = facts[BASE] * (p.money[MARGIN] * _own(row, p) - loss)
+    facts[4] = p.money[MARGIN] * still_worth(row, p.lifetime)
+
+
+@compiled_inner
+def _write_money(
+    offers: tuple[F64, I16, Bool],
+    moments: tuple[I64, F64, F64, F64],
+    learned: tuple[F64, F64],
+    phi: F64,
+    p: Packed,
+    into: tuple[F64, F64],
+) -> None:
+    """Write what `money` returns; `moments` are which, whether each is on outbound, and what `_write_facts` wrote."""
+    (x, mode, contact), (of, outbound, facts, ground), (trees, extra), (out, parts) = offers, moments, learned, into
+    for i in range(mode.size):
         k, row = of[i], x[i]
         write_signals(phi, row, p.usual)
         annoys, own = 1.0 if contact[i] else p.on_a_page, _own(row, p)
         soon = _probability(ORDER, phi, mode[i], facts[k, 1], ground[k, ORDER], p)
         soon = clipped(soon + extra[i], 0.0, 1.0)
-        message = 1 if x[rows[k], _OUTBOUND] > 0.0 else 0
+        message = 1 if outbound[k] > 0.0 else 0
         won = p.carried[message] * (soon - facts[k, 2])
-        returned, loss = _returned(row, phi, mode[i], trees[RETURNED, k], p)
+        returned = _returned(row, phi, mode[i], trees[RETURNED, k], p)
+        loss = returned * _lost(row, p)
         brought = _brought(row, own)
         total = facts[k, 3] + won * (p.money[MARGIN] * brought - loss)
         if mode[i] == AUTOMATE:
@@ -395,4 +312,3 @@ def money(
         parts[0, i] = clipped(facts[k, 0] + won, 0.0, 1.0)
         parts[1, i], parts[2, i], parts[3, i], parts[4, i] = facts[k, 0], soon, brought, returned
         parts[9, i] = facts[k, 4]
-    return out, parts

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cxreco.journey import MODES
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
-from cxreco.respond import kernels
+from cxreco.respond import kernels, signal_rows
 from cxreco.respond.design import SIGNALS
 from cxreco.respond.design import signals as readable_signals
 from cxreco.respond.lift import COACH, SEEN, Lift, Line, Term
@@ -31,7 +31,7 @@ def rows(seed: int, n: int) -> np.ndarray:
 
 
 def test_names_and_sizes_agree() -> None:
-    assert (len(SIGNALS), len(BASE_SIGNALS)) == (kernels.SIGNALS, kernels.BASE_SIGNALS)
+    assert (len(SIGNALS), len(BASE_SIGNALS)) == (signal_rows.SIGNALS, signal_rows.BASE_SIGNALS)
     assert kernels.HEADS == HEADS
     assert {HEADS[row] for row in kernels.GROUNDED} == set(GROUNDED)
 
@@ -40,8 +40,8 @@ def test_names_and_sizes_agree() -> None:
 @settings(max_examples=30)
 def test_signals_are_the_same(seed: int) -> None:
     x = rows(seed, 12)
-    np.testing.assert_allclose(kernels.signals(x, 3.5), readable_signals(x, 3.5), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(kernels.base_signals(x), base_design(x), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(signal_rows.signals(x, 3.5), readable_signals(x, 3.5), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(signal_rows.base_signals(x), base_design(x), rtol=1e-12, atol=1e-12)
 
 
 # The example: who sends nearly everything back, so that the rate is kept away from certainty.
