@@ -14,9 +14,10 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import ArrayLike, NDArray
 
-from cxreco.compiled import compiled, compiled_inner
+from cxreco.compiled import compiled
 from cxreco.errors import BadInput, BadSpec
 from cxreco.request.lightgbm_library import Booster
+from cxreco.request.ranks import LANES, ZERO, read_value, write_ranks
 from cxreco.request.trees import (
     HIGHEST,
     NODE,
@@ -31,18 +32,13 @@ from cxreco.request.trees import (
 )
 
 F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
-U64 = NDArray[np.uint64]
 Words = NDArray[np.unsignedinteger]
 MOST_LEAVES = 64
-# Rows at once, and to how many their number is rounded up; trees at once; fewer rows than FEW are scored one by one.
+# Rows at once; trees at once; fewer rows than FEW are scored one by one.
 BLOCK = 256
-LANES = 16
 TREES = 4
 FEW = 8
 EVERY_LEAF = -1
-# LightGBM reads smaller magnitudes as zero (kZeroThreshold, a float).
-ZERO = float(np.float32(1e-35))
 
 
 class Scorer(Protocol):
@@ -239,14 +235,6 @@ def _thresholds(forest: Forest) -> tuple[F64, NDArray[np.int64]]:
 
 
 @compiled
-def read_value(value: float, nan: float, zero: float) -> float:
-    """Return a value as LightGBM compares it, by the rule of its reading for what is missing."""
-    if np.isnan(value):
-        return nan
-    return zero if abs(value) <= ZERO else min(value, HIGHEST)
-
-
-@compiled
 def _quickscore(rows: F64, readings: Limits, nodes: Nodes, leaves: F64) -> F64:
     n = rows.shape[0]
     out = np.zeros(n)
@@ -254,60 +242,15 @@ def _quickscore(rows: F64, readings: Limits, nodes: Nodes, leaves: F64) -> F64:
     width = min(BLOCK, (n + LANES - 1) // LANES * LANES)
     ranks = np.zeros((readings[0].size, width), nodes[1].dtype)
     words = np.empty((TREES, width), nodes[2].dtype)
-    room = (np.empty(width), np.empty(width, np.uint64), np.empty(width, np.uint64), np.empty(width, np.uint64))
-    fresh = np.empty((width, rows.shape[1]), np.uint8)
     for first in range(0, n, BLOCK):
         block, total = rows[first : first + BLOCK], out[first : first + BLOCK]
-        _mark_fresh(block.view(np.int64), fresh)
-        for g in range(readings[0].size):
-            _rank(block, fresh, readings, g, room, ranks[g])
+        write_ranks(block, readings, ranks)
         for tree in range(0, leaves.shape[0], TREES):
             there = min(TREES, leaves.shape[0] - tree)
             for i in range(there):
                 _clear(ranks, nodes, tree + i, words[i])
             _add_leaves(words, leaves[tree : tree + there], total)
     return out
-
-
-@compiled_inner
-def _mark_fresh(bits: I64, fresh: NDArray[np.uint8]) -> None:
-    """Mark which values of (n, features) are not, to the bit, those of the row before."""
-    for r in range(1, bits.shape[0]):
-        for feature in range(bits.shape[1]):
-            fresh[r, feature] = bits[r, feature] != bits[r - 1, feature]
-
-
-@compiled_inner
-def _rank(
-    rows: F64, fresh: NDArray[np.uint8], readings: Limits, g: int, room: tuple[F64, U64, U64, U64], out: Words
-) -> None:
-    """Write how many of the thresholds of a reading each row's value is above.
-
-    Neighbours of the same value are read and searched for once, and all values step by step together: no branch depends
-    on one. Indices are unsigned, so that none is checked for counting from the end.
-    """
-    values, rank, run, last = room
-    reading, thresholds = readings[0][g], readings[1]
-    nan, zero, feature = reading.nan, reading.zero, np.uint64(reading.feature)
-    n, one, none = np.uint64(rows.shape[0]), np.uint64(1), np.uint64(0)
-    at = run[none] = last[none] = none
-    for r in range(one, n):
-        at += np.uint64(fresh[np.uint64(r), feature])
-        run[np.uint64(r)] = at
-        last[at] = r
-    distinct = at + one
-    for i in range(distinct):
-        values[i] = read_value(rows[last[i], feature], nan, zero)
-        rank[i] = none
-    limits = thresholds[reading.start : reading.stop]
-    left = np.uint64(limits.size)
-    while left > none:
-        half = (left + one) >> one
-        for i in range(distinct):
-            rank[i] += half if limits[rank[i] + half - one] < values[i] else none
-        left -= half
-    for r in range(n):
-        out[r] = rank[run[r]]
 
 
 @compiled

@@ -8,7 +8,8 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-from cxreco.request.forest import EVERY_LEAF, Forest, Scorer, read_value
+from cxreco.request.forest import EVERY_LEAF, Forest, Scorer
+from cxreco.request.ranks import read_value
 from cxreco.request.trees import READING
 
 F64 = NDArray[np.float64]

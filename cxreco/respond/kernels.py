@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.journey import MODE_CODE, MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN
 from cxreco.respond.signal_rows import BASE_SIGNALS, SIGNALS, clipped, known, write_base_signals, write_signals
@@ -39,9 +39,6 @@ SMALLEST = 1e-4
 DAMPED, LEAST_SLATE = 0.5, 0.003
 _MODES = len(MODES)
 
-_OUTBOUND, _NEED_3, _SLATE_BUY, _SLATE_MARGIN = (
-    VALUE_COLUMN[name] for name in ("on_outbound", "need_3", "slate_buy", "slate_margin")
-)
 _ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERTAINTY, _RETURNED_SHARE = (
     VALUE_COLUMN[name]
     for name in (
@@ -49,6 +46,9 @@ _ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERT
         "returned_share",
     )
 )  # fmt: skip
+_NEED_3, _OUTBOUND, _SLATE_BUY, _SLATE_MARGIN = (
+    VALUE_COLUMN[name] for name in ("need_3", "on_outbound", "slate_buy", "slate_margin")
+)
 
 
 class Packed(NamedTuple):
@@ -147,18 +147,18 @@ def packed(
     )
 
 
-@compiled
+@compiled_inner
 def _expit(logit: float) -> float:
     return 1.0 / (1.0 + math.exp(-logit))
 
 
-@compiled
+@compiled_inner
 def _logit(probability: float) -> float:
     p = clipped(probability, SMALLEST, 1.0 - SMALLEST)
     return math.log(p / (1.0 - p))
 
 
-@compiled
+@compiled_inner
 def _dot(theta: F64, values: F64) -> float:
     total = 0.0
     for i in range(values.size):
@@ -166,7 +166,7 @@ def _dot(theta: F64, values: F64) -> float:
     return total
 
 
-@compiled
+@compiled_inner
 def _pooled(theta: F64, phi: F64, mode: int) -> float:
     """Return the product with the pooled design: the shared block and that of the mode; 0 for `hold`."""
     if mode == 0:
@@ -174,26 +174,26 @@ def _pooled(theta: F64, phi: F64, mode: int) -> float:
     return _dot(theta[:SIGNALS], phi) + _dot(theta[mode * SIGNALS : (mode + 1) * SIGNALS], phi)
 
 
-@compiled
+@compiled_inner
 def _probability(head: int, phi: F64, mode: int, offset: float, ground: float, p: Packed) -> float:
     """Return a head's answer; `ground` is what its trees and its coefficients make of the moment."""
     raw = offset + _pooled(p.candidate[head], phi, mode) + ground
     return _expit(p.bend[head, 0] + p.bend[head, 1] * raw)
 
 
-@compiled
+@compiled_inner
 def _own(x: F64, p: Packed) -> float:
     """Return the customer's usual margin of an order, shrunk to everyone's."""
     orders = known(x[_ORDERS], 0.0)
     return (orders * known(x[_MARGIN_MEAN], p.usual) + p.pseudo_orders * p.usual) / (orders + p.pseudo_orders)
 
 
-@compiled
+@compiled_inner
 def _lines(x: F64) -> float:
     return max(known(x[_LINES], 1.0), 1.0)
 
 
-@compiled
+@compiled_inner
 def _own_returns(x: F64, p: Packed) -> float:
     """Return the log of the customer's returns an order over the usual ones: `value.own_returns`."""
     orders, usual, others = known(x[_ORDERS], 0.0), p.rates[RETURNED], p.own_returns[1]
@@ -201,9 +201,9 @@ def _own_returns(x: F64, p: Packed) -> float:
     return math.log((returned + others * usual) / ((orders + others) * usual))
 
 
-@compiled
-def _returned(x: F64, phi: F64, mode: int, trees: float, p: Packed) -> tuple[float, float]:
-    """Return the chance that something comes back, and the money lost by it, expected."""
+@compiled_inner
+def _returned(x: F64, phi: F64, mode: int, trees: float, p: Packed) -> float:
+    """Return the chance that something comes back."""
     rate = p.rates[RETURNED]
     if mode > 0:
         rate += (known(x[_RETURN_RATE], p.rates[RETURNED]) - p.rates[RETURNED]) / _lines(x)
@@ -211,13 +211,18 @@ def _returned(x: F64, phi: F64, mode: int, trees: float, p: Packed) -> tuple[flo
     if p.own_returns[0] != 0.0:
         # Kept away from certainty once more, as `value.return_rate` is.
         offset = _logit(_expit(offset + p.own_returns[0] * _own_returns(x, p)))
-    chance = _probability(RETURNED, phi, mode, offset, trees, p)
+    return _probability(RETURNED, phi, mode, offset, trees, p)
+
+
+@compiled_inner
+def _lost(x: F64, p: Packed) -> float:
+    """Return the money lost where something comes back."""
     margin = _own(x, p) / _lines(x)
     cost = p.money[PRICE_SHARE] * margin / p.money[MARGIN_SHARE] + p.money[HANDLING]
-    return chance, chance * (p.money[MARGIN] * margin + cost)
+    return float(p.money[MARGIN] * margin + cost)
 
 
-@compiled
+@compiled_inner
 def _placed(x: F64, wrong: float, p: Packed) -> float:
     """Return the money of an order the shop places, beside what is ordered anyway."""
     units = known(x[_UNITS], 1.0)
@@ -227,22 +232,22 @@ def _placed(x: F64, wrong: float, p: Packed) -> float:
     return float((1.0 - wrong) * item - wrong * cost - known(x[_NEED_3], 0.0) * item)
 
 
-@compiled
+@compiled_inner
 def _brought(x: F64, own: float) -> float:
     """Return the margin of an order that the offer won: the offered item in place of a usual line."""
     more = x[_ITEM_MARGIN] * known(x[_UNITS], 1.0) - own / _lines(x)
     return max(own + known(more, 0.0), 0.0)
 
 
-@compiled
-def prompted(x: F64, phi: F64, mode: int, p: Packed) -> float:
+@compiled_inner
+def _prompted(x: F64, phi: F64, mode: int, p: Packed) -> float:
     """Return the hazard of an order that a message brings about: `value.prompted`."""
     slate = math.log(max(known(x[_SLATE_BUY], 0.0), LEAST_SLATE))
     start = math.log(max(p.rates[PROMPTED], SMALLEST)) + DAMPED * slate
     return math.exp(min(start + _pooled(p.candidate[PROMPTED], phi, mode), 3.0))
 
 
-@compiled
+@compiled_inner
 def _sold(x: F64, own: float, p: Packed) -> float:
     """Return the margin of an order that a message won: `Basket.sold`."""
     slate, margin = known(x[_SLATE_BUY], 0.0), known(x[_ITEM_MARGIN], own / _lines(x))
@@ -269,39 +274,58 @@ def money(
         (9, m) scores of each head's trees at each moment, 0 where it has none; and (n,) what messages add to the chance
         of an order soon beyond the pooled head.
     """
-    (rows, of), (trees, extra), n = moments, learned, mode.size
+    (rows, of), (trees, extra) = moments, learned
     facts, ground = np.empty((rows.size, 5)), np.empty((rows.size, len(HEADS)))
-    phi, base = np.zeros(SIGNALS), np.empty(BASE_SIGNALS)
+    phi, out, parts = np.zeros(SIGNALS), np.empty(mode.size), np.zeros((len(PARTS), mode.size))
     for k in range(rows.size):
-        row = x[rows[k]]
-        write_base_signals(base, row)
-        logits = np.empty(2)
-        for head in range(2):
-            raw = _logit(p.rates[head]) + _dot(p.moment[head], base) + trees[head, k]
-            logits[head] = p.bend[head, 0] + p.bend[head, 1] * raw
-        for head in GROUNDED:
-            ground[k, head] = _dot(p.moment[head], base) + trees[head, k]
-        facts[k, 0] = _expit(logits[BASE])
-        facts[k, 1] = logits[SOON]
-        facts[k, 2] = _probability(ORDER, phi, 0, facts[k, 1], ground[k, ORDER], p)
-        _, loss = _returned(row, phi, 0, trees[RETURNED, k], p)
-        facts[k, 3] = facts[k, 0] * (p.money[MARGIN] * _own(row, p) - loss)
-        facts[k, 4] = p.money[MARGIN] * still_worth(row, p.lifetime)
-    out, parts = np.empty(n), np.zeros((len(PARTS), n))
-    for i in range(n):
+        _write_facts(x[rows[k]], trees[:, k], phi, p, (np.empty(BASE_SIGNALS), facts[k], ground[k]))
+    _write_money((x, mode, contact), (of, x[rows, _OUTBOUND], facts, ground), (trees, extra), phi, p, (out, parts))
+    return out, parts
+
+
+@compiled_inner
+def _write_facts(row: F64, trees: F64, hold: F64, p: Packed, into: tuple[F64, F64, F64]) -> None:
+    """Write what holds of a moment, and what the heads make of it, from its `hold` row; `hold` is no signals."""
+    base, facts, ground = into
+    write_base_signals(base, row)
+    for head in range(2):
+        raw = _logit(p.rates[head]) + _dot(p.moment[head], base) + trees[head]
+        facts[head] = p.bend[head, 0] + p.bend[head, 1] * raw
+    for head in GROUNDED:
+        ground[head] = _dot(p.moment[head], base) + trees[head]
+    facts[BASE] = _expit(facts[BASE])
+    facts[2] = _probability(ORDER, hold, 0, facts[SOON], ground[ORDER], p)
+    loss = _returned(row, hold, 0, trees[RETURNED], p) * _lost(row, p)
+    facts[3] = facts[BASE] * (p.money[MARGIN] * _own(row, p) - loss)
+    facts[4] = p.money[MARGIN] * still_worth(row, p.lifetime)
+
+
+@compiled_inner
+def _write_money(
+    offers: tuple[F64, I16, Bool],
+    moments: tuple[I64, F64, F64, F64],
+    learned: tuple[F64, F64],
+    phi: F64,
+    p: Packed,
+    into: tuple[F64, F64],
+) -> None:
+    """Write what `money` returns; `moments` are which, whether each is on outbound, and what `_write_facts` wrote."""
+    (x, mode, contact), (of, outbound, facts, ground), (trees, extra), (out, parts) = offers, moments, learned, into
+    for i in range(mode.size):
         k, row = of[i], x[i]
         write_signals(phi, row, p.usual)
         annoys, own = 1.0 if contact[i] else p.on_a_page, _own(row, p)
-        message = 1 if x[rows[k], _OUTBOUND] > 0.0 else 0
+        message = 1 if outbound[k] > 0.0 else 0
         if message and 0 < mode[i] < AUTOMATE:
-            soon = 1.0 - (1.0 - facts[k, 2]) * math.exp(-prompted(row, phi, mode[i], p))
+            soon = 1.0 - (1.0 - facts[k, 2]) * math.exp(-_prompted(row, phi, mode[i], p))
             brought = _sold(row, own, p)
         else:
             soon = _probability(ORDER, phi, mode[i], facts[k, 1], ground[k, ORDER], p)
             brought = _brought(row, own)
         soon = clipped(soon + extra[i], 0.0, 1.0)
         won = p.carried[message] * (soon - facts[k, 2])
-        returned, loss = _returned(row, phi, mode[i], trees[RETURNED, k], p)
+        returned = _returned(row, phi, mode[i], trees[RETURNED, k], p)
+        loss = returned * _lost(row, p)
         total = facts[k, 3] + won * (p.money[MARGIN] * brought - loss)
         if mode[i] == AUTOMATE:
             certainty = known(row[_CERTAINTY], 0.0)
@@ -317,4 +341,3 @@ def money(
         parts[0, i] = clipped(facts[k, 0] + won, 0.0, 1.0)
         parts[1, i], parts[2, i], parts[3, i], parts[4, i] = facts[k, 0], soon, brought, returned
         parts[9, i] = facts[k, 4]
-    return out, parts

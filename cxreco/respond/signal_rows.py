@@ -1,18 +1,20 @@
-"""The signals of candidates and moments, compiled: what `design.signals` and `value.base_design` compute."""
+"""The arithmetic of `design`, compiled: a row a candidate, no array for each step.
+
+`signals` and `base_signals` are `design.signals` and `value.base_design`, to within rounding (a test holds them
+together).
+"""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.request.candidates import VALUE_COLUMN
 
 F64 = NDArray[np.float64]
-
 SIGNALS, BASE_SIGNALS = 23, 12
 PSEUDO_ANSWERS, EXPECTED_ACCEPTANCE = 4.0, 0.2
-
 _QUERY, _ITEM, _SOUGHT, _MATCH, _NEED, _NEED_3, _BUY, _SLATE_BUY, _REPEAT, _CONTACTS = (
     VALUE_COLUMN[name]
     for name in (
@@ -36,19 +38,19 @@ _NEED_TOP, _DUE, _SEARCH, _PRODUCT, _MATCH_TOP, _ORDERS_30, _NEEDS_DUE = (
 )
 
 
-@compiled
+@compiled_inner
 def known(value: float, neutral: float) -> float:
     """Return a value, or the neutral one where it is missing or infinite."""
     return value if math.isfinite(value) else neutral
 
 
-@compiled
+@compiled_inner
 def clipped(value: float, low: float, high: float) -> float:
     """Return a value within bounds."""
     return min(max(value, low), high)
 
 
-@compiled
+@compiled_inner
 def write_signals(out: F64, x: F64, usual: float) -> None:
     """Write the signals of one candidate; see `design.SIGNALS`."""
     asked = max(known(x[_QUERY], 0.0), known(x[_ITEM], 0.0))
@@ -86,7 +88,7 @@ def write_signals(out: F64, x: F64, usual: float) -> None:
     out[22] = clipped(known(x[_SLATE_MARGIN], 0.0) / usual, 0.0, 1.5)
 
 
-@compiled
+@compiled_inner
 def write_base_signals(out: F64, x: F64) -> None:
     """Write what is told by a moment alone, from its `hold` row; see `value.BASE_SIGNALS`."""
     out[0] = 1.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.request.candidates import VALUE_COLUMN
 
 F64 = NDArray[np.float64]
@@ -72,7 +72,7 @@ def _of(x: F64, n: F64) -> F64:
     return out
 
 
-@compiled
+@compiled_inner
 def still_worth(x: F64, n: F64) -> float:
     """Return the margin to be expected of a customer within the horizon, from one row of what the value heads see.
 
@@ -92,7 +92,7 @@ def still_worth(x: F64, n: F64) -> float:
     return value * expected_orders(orders - 1.0, age - since, age, r, alpha, a, b, days)
 
 
-@compiled
+@compiled_inner
 def expected_orders(
     repeats: float, last: float, age: float, r: float, alpha: float, a: float, b: float, days: float
 ) -> float:
@@ -115,7 +115,7 @@ def expected_orders(
     return max(c / (a - 1.0) * (1.0 - left) * alive, 0.0)
 
 
-@compiled
+@compiled_inner
 def _hypergeometric(a: float, b: float, c: float, z: float) -> float:
     """Return Gauss's series 2F1(a, b; c; z) for z in [0, 1)."""
     total = term = 1.0

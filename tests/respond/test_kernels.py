@@ -31,7 +31,7 @@ def rows(seed: int, n: int) -> np.ndarray:
 
 
 def test_names_and_sizes_agree() -> None:
-    assert (len(SIGNALS), len(BASE_SIGNALS)) == (kernels.SIGNALS, kernels.BASE_SIGNALS)
+    assert (len(SIGNALS), len(BASE_SIGNALS)) == (signal_rows.SIGNALS, signal_rows.BASE_SIGNALS)
     assert kernels.HEADS == HEADS
     assert {HEADS[row] for row in kernels.GROUNDED} == set(GROUNDED)
 
