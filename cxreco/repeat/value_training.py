@@ -46,6 +46,8 @@ STOPPED: Mapping[str, float] = MappingProxyType({"stopped": 0.5, "stopped_orders
 CARRIED: Mapping[str, float] = MappingProxyType({"visit": 0.8, "visit_sd": 0.1, "message": 0.6})
 # Along: share of the other lines of an order that come with what a message sold, and how firmly that is believed.
 ALONG: Mapping[str, float] = MappingProxyType({"along": 0.3, "along_sd": 0.2})
+# Hazard of an order by a message about what is surely bought soon, where no file says it.
+PULL = 0.12
 ANSWERED: tuple[str, ...] = tuple(head for head in HEADS if head not in (*ANYWAY, "prompted"))
 
 
@@ -157,7 +159,7 @@ class ValueSpec:
         carried = {key: float(told.pop(f"carried_{key}", usual)) for key, usual in CARRIED.items()}
         for name in (*ANSWERED, "prompted"):
             table = told if name == "order" else dict(spec.get(name, {}))
-            rates[name] = float(table.pop("rate", 0.01))
+            rates[name] = float(table.pop("rate", PULL if name == "prompted" else 0.01))
             if name == "wrong":
                 stopped = {key: float(table.pop(key, usual)) for key, usual in STOPPED.items()}
             firm = {key: float(table.pop(key)) for key in ("sd_shared", "sd_mode") if key in table}
