@@ -17,6 +17,7 @@ from cxreco.request.context import Sight
 from cxreco.request.features import RANKER_COLUMN
 
 F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 _PRICE, _MARGIN_SHARE = RANKER_COLUMN["price"], RANKER_COLUMN["margin_share"]
@@ -41,31 +42,46 @@ def covering(s: Sight, where: Bool, chance: F64, substitution: float, money: flo
     """
     n = s.codes.size
     needs = np.zeros(s.category.max() + 1 if n else 1)
-    # Considered, best score first: among equal gains the earlier is taken.
-    left = np.empty(n, np.int64)
-    gain = np.empty(n)
+    left, gain = np.empty(n, np.int64), np.empty(n)
+    size = _consider(s, where, chance, money, (needs, left, gain))
+    out = np.empty(min(size, max(s.most, 0)), np.int64)
+    _take(s.category, chance, substitution, (needs, left[:size], gain), out)
+    return out
+
+
+@compiled_inner
+def _consider(s: Sight, where: Bool, chance: F64, money: float, into: tuple[F64, I64, F64]) -> int:
+    """Write what each need sums to, and what is considered and what each gains; return how many are considered."""
+    needs, left, gain = into
     size = 0
-    for position in s.ranked:
+    # Best score first: among equal gains the earlier is taken.
+    for i in range(s.ranked.size):
+        position = s.ranked[i]
         if where[position]:
             needs[s.category[position]] += chance[position]
             left[size], gain[size] = position, chance[position] * _worth(s.x, position, money)
             size += 1
-    out = np.empty(min(size, max(s.most, 0)), np.int64)
+    return size
+
+
+@compiled_inner
+def _take(category: I32, chance: F64, substitution: float, considered: tuple[F64, I64, F64], out: I64) -> None:
+    """Write the one of greatest gain, again and again; what it meets of its need the others of the need gain less."""
+    needs, left, gain = considered
     for k in range(out.size):
         best = 0
-        for i in range(1, size):
+        for i in range(1, left.size):
             if gain[i] > gain[best]:
                 best = i
         out[k] = left[best]
-        category, met = s.category[out[k]], needs[s.category[out[k]]]
+        need, met = category[out[k]], needs[category[out[k]]]
         gain[best] = -1.0
         if substitution > 0.0 and met > 0.0:
             unmet = 1.0 - substitution * chance[out[k]] / met
-            for i in range(size):
+            for i in range(left.size):
                 # Taken ones are below 0 and stay there: the factor is at least 0.
-                if s.category[left[i]] == category and gain[i] > 0.0:
+                if category[left[i]] == need and gain[i] > 0.0:
                     gain[i] *= unmet
-    return out
 
 
 @compiled_inner

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.compiled import compiled
+from cxreco.compiled import compiled, compiled_inner
 from cxreco.journey import MODE_CODE, Mode
 from cxreco.request.actions import PARAM, RECIPE
 from cxreco.request.context import FRESH, LIKED, MATCH, ORDERS, SINCE, TOGETHER, Sight
@@ -78,14 +78,18 @@ def _open(s: Sight, params: F64) -> Bool:
     What was dismissed once rests for `rest_days`, more often for longer. What was bought within `satisfied_days` and is
     hardly ever bought again by those who have it, as a kettle is, has met its need.
     """
-    dismissed = 2.0 ** (-params[_REST] / _FADES) if params[_REST] > 0.0 else np.inf
     out = np.empty(s.codes.size, np.bool_)
-    for i in range(out.size):
-        x = s.x[i]
-        kept = x[ORDERS] > 0.0 and x[SINCE] < params[_SATISFIED]
-        satisfied = kept and repeat_posterior(x[ORDERS], x[_REPEAT]) < params[_MIN_REPEAT]
-        out[i] = s.offerable[i] and not satisfied and not x[_DISMISSED] >= dismissed
+    _write_open(s.x, s.offerable, params, out)
     return out
+
+
+@compiled_inner
+def _write_open(x: F64, offerable: Bool, params: F64, out: Bool) -> None:
+    dismissed = 2.0 ** (-params[_REST] / _FADES) if params[_REST] > 0.0 else np.inf
+    for i in range(out.size):
+        kept = x[i, ORDERS] > 0.0 and x[i, SINCE] < params[_SATISFIED]
+        satisfied = kept and repeat_posterior(x[i, ORDERS], x[i, _REPEAT]) < params[_MIN_REPEAT]
+        out[i] = offerable[i] and not satisfied and not x[i, _DISMISSED] >= dismissed
 
 
 @compiled
