@@ -101,7 +101,14 @@ class Findings:
         return out
 
 
-def check(events: Iterable[Event], items: Iterable[Item] = (), *, needs: Needs | None = None) -> Findings:
+def check(
+    events: Iterable[Event],
+    items: Iterable[Item] = (),
+    *,
+    needs: Needs | None = None,
+    clock: int | None = None,
+    currency: str = "",
+) -> Findings:
     """Go once over a log and say what it is, what is wrong in it, and which modes it can support.
 
     Parameters
@@ -112,8 +119,12 @@ def check(events: Iterable[Event], items: Iterable[Item] = (), *, needs: Needs |
         The catalogue's versions.
     needs
         The thresholds; default `Needs()`.
+    clock
+        What the time is: later events are a problem. None: none are.
+    currency
+        Of the workspace: orders in another are a problem. Empty: none are.
     """
-    census = Census().take_items(items).take(events)
+    census = Census(clock=clock, currency=currency).take_items(items).take(events)
     thresholds = needs if needs is not None else Needs()
     judged = (_respond, _curate, _coach, _automate)
     return Findings(

@@ -108,6 +108,20 @@ def test_what_is_wrong_is_counted():
     }
 
 
+def test_what_is_still_to_come_and_money_of_another_currency_are_named():
+    abroad = [
+        Event(event_id=f"x{n}", type="order_completed", customer_id="c", occurred_at=START, lines=_order(1, "c").lines,
+              fields={"order_id": f"x{n}"} | ({"currency": currency} if currency else {}))
+        for n, currency in enumerate(("USD", "EUR", "eur", ""))
+    ]  # fmt: skip
+    events = [*abroad, _order(9, "c", day=2), _order(10, "c", day=3)]
+    assert dict(check(events, CATALOGUE, clock=START + DAY, currency="EUR").problems) == {
+        "events dated more than a day from now": "1",
+        "orders in USD, counted as if it were EUR": "1",
+    }
+    assert not check(events, CATALOGUE).problems
+
+
 def test_facts_say_span_spread_and_silence():
     facts = dict(check([_order(1, "c1"), _order(2, "c1", day=10), _order(3, "c2", day=11)]).facts)
     assert facts["span"] == "2024-10-04 to 2024-10-15, 12 days; longest silence 9 days"
