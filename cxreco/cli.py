@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cxreco.edge.settings import Settings
 
 DATA, LEARN, SERVE, ASK, TRY = "Data in", "Learn and prove", "Serve and score", "Ask and erase", "Try and compare"
+MAPPING_SHOWN = "an example: python -m pydoc cxreco.edge.importers.mapping"
 
 app = typer.Typer(
     name="cxreco",
@@ -132,12 +133,15 @@ def import_(
     kind: Annotated[Kind, typer.Argument(help="What the file holds.", show_default=False)],
     file: InFile,
     mapping: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="For csv: which column is what, in TOML.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="For csv: which column is what, in TOML; " + MAPPING_SHOWN),
     ] = None,
 ) -> None:
     """Read a file into the workspace's log and say what was taken, what was not, and why."""
     if (kind is Kind.CSV) != (mapping is not None):
-        raise typer.BadParameter("csv needs --mapping M.toml, and nothing else takes one", param_hint="--mapping")
+        raise typer.BadParameter(
+            f"csv needs --mapping M.toml, and nothing else takes one; {MAPPING_SHOWN}", param_hint="--mapping"
+        )
     from cxreco.pipelines import ingest as pipeline
 
     _leave(pipeline.run(_settings(context), kind.value, file, mapping, _console()))

@@ -99,6 +99,8 @@ def gathered(workspace: Workspace, step: Step) -> Log:
     log = gather(workspace.store, workspace.shop, clock=workspace.clock(), step=step)
     if log.ticks.size == 0:
         raise BadInput("the log is empty: `cxreco import` something first, or `cxreco simulate` a shop")
+    if not log.catalogue.shelf(log.now).available.any():
+        step("no item has a catalogue row that says it is there: nothing can be offered before `cxreco import items`")
     return log
 
 
