@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import math
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import unquote
 
 import orjson
 from pydantic import (
@@ -28,6 +29,8 @@ MAX_ATTRIBUTES = 100
 MAX_TEXT = 256
 # Up to here a float64 holds every whole number.
 WHOLE = 2**53
+# Stands for an escaped slash while a path is taken apart.
+_CONTROL = "\x1f"
 
 
 def _id(value: object) -> str:
@@ -36,6 +39,26 @@ def _id(value: object) -> str:
         return read_id(value, "")
     except BadInput as error:
         raise ValueError(error.reason) from error
+
+
+def path_of(raw: bytes, path: str) -> str:
+    """Return a path in which a slash that was escaped, as one inside an id must be, parts nothing.
+
+    Parameters
+    ----------
+    raw, path
+        The path as it was sent, and with its escapes undone.
+    """
+    if _CONTROL in path:
+        # No id holds one: it stays wrong.
+        path = path.replace(_CONTROL, "\0")
+    elif b"%2f" in raw.lower():
+        path = "/".join(unquote(part).replace("/", _CONTROL) for part in raw.decode("latin-1").split("/"))
+    return path
+
+
+def _path_id(value: str) -> str:
+    return _id(value.replace(_CONTROL, "/"))
 
 
 def _text(value: str) -> str:
@@ -72,6 +95,7 @@ def _scalar(value: object) -> bool | float | str:
 _ID_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 256}
 _TIME_SCHEMA: dict[str, Any] = {"type": "string", "format": "date-time"}
 Id: TypeAlias = Annotated[str, BeforeValidator(_id), Field(json_schema_extra=_ID_SCHEMA)]
+PathId: TypeAlias = Annotated[str, BeforeValidator(_path_id), Field(json_schema_extra=_ID_SCHEMA)]
 Text: TypeAlias = Annotated[str, Field(max_length=1_000), AfterValidator(_text)]
 Time: TypeAlias = Annotated[int, BeforeValidator(_time), Field(json_schema_extra=_TIME_SCHEMA)]
 _SCALAR_SCHEMA: dict[str, Any] = {
