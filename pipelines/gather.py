@@ -17,6 +17,7 @@ from cxreco.journey import DAY, MODE_CODE, Mode
 from cxreco.pipelines.workspace import Step, Workspace
 from cxreco.recognise.codes import ref_of
 from cxreco.recognise.contract import write_time
+from cxreco.recognise.layout import Kind
 from cxreco.recognise.replay import sort_ticks
 from cxreco.recognise.undated import aligned
 from cxreco.repeat.log import Log
@@ -25,6 +26,10 @@ from cxreco.tables import CANDIDATES, DECISIONS, DecisionLog, empty
 
 # Events that may name an order, so that what came back is traced to what was sold.
 NAMING = ("order_completed", "order_cancelled", "order_returned", "complaint_opened", "survey_answered")
+SERVING = (
+    Kind.DECIDED, Kind.SHOWN, Kind.ACCEPTED, Kind.DISMISSED, Kind.AUTO_CONFIRMED, Kind.AUTO_CANCELLED,
+    Kind.AUTO_EXPIRED, Kind.AUTO_EXECUTED, Kind.AUTO_UNDONE, Kind.CONSENT,
+)  # fmt: skip
 # Clocks differ by less, time zones included.
 AHEAD = DAY
 # More of the log than this is no slip of a few clocks: it is a shop that lives ahead of ours, such as a simulated one.
@@ -39,19 +44,21 @@ def gather(
     Parameters
     ----------
     clock
-        What the time is: a few rows dated more than a day later are left out, for one of them would move the end of the
-        log, and all that happened would be long ago. None: all are taken.
+        What the time is; of a log with dates, a few rows dated more than a day later are left out, for one of them
+        would move the end of the log, and all that happened would be long ago. None: all are taken.
     step
         Is told how many were left out.
     """
     read = LogReader(store, shop).read(upto_seq)
     ticks = sort_ticks(read.ticks)
     dated = is_dated(store, ticks)
-    last = _last(ticks, clock)
+    last = _last(ticks, clock) if dated else _last_place(ticks)
     if last is not None:
         late = ticks["at"] > last
-        if step is not None:
-            step(f"leaving out {int(late.sum()):,} rows dated after {write_time(last)[:10]}, which is still to come")
+        to_come = f"dated after {write_time(last)[:10]}, which is still to come"
+        why = to_come if dated else "of serving: they have dates, the log has none"
+        if step is not None and late.any():
+            step(f"leaving out {int(late.sum()):,} rows {why}")
         ticks = ticks[~late]
     if not dated:
         ticks, now = aligned(ticks)
@@ -87,6 +94,11 @@ def _last(ticks: NDArray[np.void], clock: int | None) -> int | None:
     return clock + AHEAD if 0 < ahead <= FEW * ticks.size else None
 
 
+def _last_place(ticks: NDArray[np.void]) -> int:
+    """Return the instant of the last place of a log without dates; what serving added later has none."""
+    return int(ticks["at"][~np.isin(ticks["kind"], SERVING)].max(initial=-1))
+
+
 def gathered(workspace: Workspace, step: Step) -> Log:
     """Read the workspace's log, but for a few rows from the future.
 
@@ -105,10 +117,14 @@ def gathered(workspace: Workspace, step: Step) -> Log:
 
 
 def is_dated(store: Store, ticks: NDArray[np.void]) -> bool:
-    """Return whether the log has dates: places of a sequence lie in 1970, so its latest row speaks for all of them."""
-    if not ticks.size:
+    """Return whether the log has dates: places of a sequence lie in 1970, so its latest row speaks for all of them.
+
+    Not those that come of serving: what the shop did without us decides.
+    """
+    own = ticks[~np.isin(ticks["kind"], SERVING)]
+    if not own.size:
         return True
-    seq = int(ticks["seq"][ticks["at"].argmax()])
+    seq = int(own["seq"][own["at"].argmax()])
     latest = (row for rows in store.scan(seq - 1, upto_seq=seq) for row in rows)
     # An event that has both is dated: its sequence is the shop's own.
     bodies = [orjson.loads(row.body) for row in latest]

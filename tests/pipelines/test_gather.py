@@ -103,3 +103,27 @@ def test_a_log_whose_dated_rows_also_carry_a_sequence_has_dates(tmp_path):
         workspace.shop.refresh()
         log = gathered(workspace, lambda _: None)
     assert log.dated and log.now == T0 + 8 * DAY + 1
+
+
+def test_serving_a_log_without_dates_does_not_give_it_some(tmp_path, playbook):
+    """A page is asked for today, and its answer shown: the places of the sequence still stand as they stood."""
+    settings = Settings(home=tmp_path, arms={"champion": 100.0}, salt="tests", durability="relaxed")
+    with opened(settings, clock=lambda: T0) as workspace:
+        engine = Engine(workspace.store, settings, clock=lambda: T0)
+        engine.adopt("champion", playbook)
+        rows = [seen(n, 0, sequence=n) for n in range(20)]
+        for row in rows:
+            del row["occurred_at"]
+        assert engine.ingest(rows).accepted == 20
+        workspace.shop.refresh()
+        before = gathered(workspace, lambda _: None)
+        record = engine.decide(Moment(customer_id="C-1", at=T0))
+        shown = {"event_id": "s", "type": "decision_shown", "customer_id": "C-1", "decision_id": record["decision_id"]}
+        assert engine.ingest([{**shown, "occurred_at": write_time(T0 + MICROS)}]).accepted == 1
+        workspace.shop.refresh()
+        told: list[str] = []
+        log = gathered(workspace, told.append)
+    assert not before.dated and not log.dated
+    assert log.now == before.now and log.ticks.tobytes() == before.ticks.tobytes()
+    assert len(log.decisions) == 0
+    assert any("leaving out 2 rows of serving" in what for what in told)
