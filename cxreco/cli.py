@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cxreco.edge.settings import Settings
 
 DATA, LEARN, SERVE, ASK, TRY = "Data in", "Learn and prove", "Serve and score", "Ask and erase", "Try and compare"
+MAPPING_SHOWN = "an example: python -m pydoc cxreco.edge.importers.mapping"
 
 app = typer.Typer(
     name="cxreco",
@@ -34,7 +35,28 @@ app = typer.Typer(
 )
 
 InFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, show_default=False)]
-OutFile = Annotated[Path, typer.Option("--out", dir_okay=False, help="Where to write: .parquet or .jsonl.")]
+
+
+def _written_to(endings: tuple[str, ...]) -> typer.models.OptionInfo:
+    """Return the option of where to write; a place that cannot be written to is said before the work, not after it."""
+
+    def checked(path: Path) -> Path:
+        if path.suffix not in endings:
+            raise typer.BadParameter(f"expected a name that ends in {' or '.join(endings)}")
+        _in_a_folder(path)
+        return path
+
+    said = f"Where to write: {', '.join(endings[:-1])}{' or ' if endings[1:] else ''}{endings[-1]}."
+    option: typer.models.OptionInfo = typer.Option("--out", dir_okay=False, help=said, callback=checked)
+    return option
+
+
+def _in_a_folder(path: Path | None) -> Path | None:
+    if path is not None and not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}; make it first")
+    return path
+
+
 DecisionId = Annotated[str, typer.Argument(metavar="ID", help="A decision id, as the API gave it.")]
 CustomerId = Annotated[str, typer.Argument(metavar="CUSTOMER", help="A customer id.")]
 
@@ -70,6 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         app(args=given, prog_name="cxreco")
     except CxRecoError as error:
         _fail(error, str(error), debug="--debug" in given)
+    except OSError as error:
+        line = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        _fail(error, line, debug="--debug" in given)
     except Exception as error:
         line = f"{type(error).__name__}: {error} (cxreco --debug COMMAND shows where)"
         _fail(error, line, debug="--debug" in given)
@@ -132,12 +157,15 @@ def import_(
     kind: Annotated[Kind, typer.Argument(help="What the file holds.", show_default=False)],
     file: InFile,
     mapping: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="For csv: which column is what, in TOML.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="For csv: which column is what, in TOML; " + MAPPING_SHOWN),
     ] = None,
 ) -> None:
     """Read a file into the workspace's log and say what was taken, what was not, and why."""
     if (kind is Kind.CSV) != (mapping is not None):
-        raise typer.BadParameter("csv needs --mapping M.toml, and nothing else takes one", param_hint="--mapping")
+        raise typer.BadParameter(
+            f"csv needs --mapping M.toml, and nothing else takes one; {MAPPING_SHOWN}", param_hint="--mapping"
+        )
     from cxreco.pipelines import ingest as pipeline
 
     _leave(pipeline.run(_settings(context), kind.value, file, mapping, _console()))
@@ -237,7 +265,7 @@ def rank(
             exists=True, dir_okay=False, help="Customer ids: one a line, or customer_id of a .csv or .parquet."
         ),
     ],
-    out: OutFile,
+    out: Annotated[Path, _written_to((".parquet", ".jsonl"))],
     k: Annotated[int, typer.Option("--k", min=1, max=1000, help="Items a customer.")] = 20,
 ) -> None:
     """Write the next items of each customer, as of the end of the log; a score orders within its customer alone."""
@@ -249,7 +277,7 @@ def rank(
 @app.command(rich_help_panel=SERVE, epilog="Example: cxreco lifetime --out customers.parquet")
 def lifetime(
     context: typer.Context,
-    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="Where to write: .parquet, .csv or .jsonl.")],
+    out: Annotated[Path, _written_to((".parquet", ".csv", ".jsonl"))],
 ) -> None:
     """Write what each customer is still worth over the next year, and the chance that they are still active."""
     from cxreco.pipelines import lifetime as pipeline
@@ -258,7 +286,7 @@ def lifetime(
 
 
 @app.command(rich_help_panel=SERVE, epilog="Example: cxreco decide moments.jsonl --out decisions.jsonl")
-def decide(context: typer.Context, moments: InFile, out: OutFile) -> None:
+def decide(context: typer.Context, moments: InFile, out: Annotated[Path, _written_to((".jsonl",))]) -> None:
     """Decide for a file of moments, one JSON object a line as the API takes it, with the API's own engine."""
     from cxreco.pipelines import decide as pipeline
 
@@ -293,7 +321,10 @@ def why(context: typer.Context, decision_id: DecisionId) -> None:
 def export(
     context: typer.Context,
     customer_id: CustomerId,
-    out: Annotated[Path | None, typer.Option(dir_okay=False, help="Where to write; default: the screen.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Where to write; default: the screen.", callback=_in_a_folder),
+    ] = None,
 ) -> None:
     """Write everything that is kept about a customer, as JSON."""
     from cxreco.pipelines import inspect as pipeline

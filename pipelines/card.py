@@ -11,6 +11,7 @@ from cxreco.edge.champion import CHALLENGER, CHAMPION
 from cxreco.journey import Rung
 from cxreco.pipelines.evaluate import Judgement
 from cxreco.pipelines.explanations import SAID
+from cxreco.pipelines.measured import measured
 from cxreco.pipelines.trials import Trial, flat
 from cxreco.pipelines.workspace import Workspace
 from cxreco.recognise.contract import write_time
@@ -61,7 +62,6 @@ def card_of(
 ) -> str:
     """Return the card in Markdown."""
     taught = f"{playbook.decisions:,} answered decisions" if playbook.decisions else "history alone (the apprentice)"
-    measured = "\n".join(f"| {name} | {value:.4g} |" for name, value in sorted(playbook.report.items()))
     changed = "\n".join(f"* {line}" for line in changes)
     serves = "" if role == CHAMPION else "\nIt serves the customers of the challenger arm, until the evidence is in.\n"
     return f"""# {role.capitalize()} {playbook.version}
@@ -95,9 +95,7 @@ def card_of(
 
 ## Measured in training
 
-| what | value |
-|---|---|
-{measured}
+{measured(playbook.report, currency)}
 
 ## Known limits
 

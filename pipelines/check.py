@@ -23,13 +23,15 @@ def run(settings: Settings, console: Console) -> int:
             console.print("the log is empty: `cxreco import` something first, or `cxreco simulate` a shop")
             return 1
         findings = findings_of(workspace)
-    console.print(escape("\n".join(findings.lines())), highlight=False)
+    console.print(escape("\n".join(findings.lines())), highlight=False, soft_wrap=True)
     return 0
 
 
 def findings_of(workspace: Workspace) -> Findings:
     """Examine the whole log of a workspace."""
-    return examined(_events(workspace), _items(workspace))
+    return examined(
+        _events(workspace), _items(workspace), clock=workspace.clock(), currency=workspace.settings.currency
+    )
 
 
 def _events(workspace: Workspace) -> Iterator[Event]:

@@ -13,9 +13,11 @@ from cxreco.edge.records import seen_of
 from cxreco.edge.shop import Shop
 from cxreco.edge.store import DECISION, Row, Store
 from cxreco.errors import BadInput
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import DAY, MODE_CODE, Mode
 from cxreco.pipelines.workspace import Step, Workspace
 from cxreco.recognise.codes import ref_of
+from cxreco.recognise.contract import write_time
+from cxreco.recognise.layout import Kind
 from cxreco.recognise.replay import sort_ticks
 from cxreco.recognise.undated import aligned
 from cxreco.repeat.log import Log
@@ -24,13 +26,40 @@ from cxreco.tables import CANDIDATES, DECISIONS, DecisionLog, empty
 
 # Events that may name an order, so that what came back is traced to what was sold.
 NAMING = ("order_completed", "order_cancelled", "order_returned", "complaint_opened", "survey_answered")
+SERVING = (
+    Kind.DECIDED, Kind.SHOWN, Kind.ACCEPTED, Kind.DISMISSED, Kind.AUTO_CONFIRMED, Kind.AUTO_CANCELLED,
+    Kind.AUTO_EXPIRED, Kind.AUTO_EXECUTED, Kind.AUTO_UNDONE, Kind.CONSENT,
+)  # fmt: skip
+# Clocks differ by less, time zones included.
+AHEAD = DAY
+# More of the log than this is no slip of a few clocks: it is a shop that lives ahead of ours, such as a simulated one.
+FEW = 0.05
 
 
-def gather(store: Store, shop: Shop, *, upto_seq: int | None = None) -> Log:
-    """Return everything the store holds up to an arrival, ready to learn from."""
+def gather(
+    store: Store, shop: Shop, *, upto_seq: int | None = None, clock: int | None = None, step: Step | None = None
+) -> Log:
+    """Return everything the store holds up to an arrival, ready to learn from.
+
+    Parameters
+    ----------
+    clock
+        What the time is; of a log with dates, a few rows dated more than a day later are left out, for one of them
+        would move the end of the log, and all that happened would be long ago. None: all are taken.
+    step
+        Is told how many were left out.
+    """
     read = LogReader(store, shop).read(upto_seq)
     ticks = sort_ticks(read.ticks)
     dated = is_dated(store, ticks)
+    last = _last(ticks, clock) if dated else _last_place(ticks)
+    if last is not None:
+        late = ticks["at"] > last
+        to_come = f"dated after {write_time(last)[:10]}, which is still to come"
+        why = to_come if dated else "of serving: they have dates, the log has none"
+        if step is not None and late.any():
+            step(f"leaving out {int(late.sum()):,} rows {why}")
+        ticks = ticks[~late]
     if not dated:
         ticks, now = aligned(ticks)
     else:
@@ -43,7 +72,12 @@ def gather(store: Store, shop: Shop, *, upto_seq: int | None = None) -> Log:
         customers=read.customers,
         catalogue=shop.catalogue,
         codes=shop.codes,
-        decisions=decisions_of(row for rows in store.scan(kinds=[DECISION], upto_seq=read.position) for row in rows),
+        decisions=decisions_of(
+            row
+            for rows in store.scan(kinds=[DECISION], upto_seq=read.position)
+            for row in rows
+            if last is None or row.at <= last
+        ),
         # The last arrival that is here: rows that were there already advance the store's counter, and teach nothing.
         position=int(ticks["seq"].max()) if ticks.size else 0,
         now=now,
@@ -52,8 +86,21 @@ def gather(store: Store, shop: Shop, *, upto_seq: int | None = None) -> Log:
     )
 
 
+def _last(ticks: NDArray[np.void], clock: int | None) -> int | None:
+    """Return the instant behind which rows are left out; None where there are none, or too many to be a slip."""
+    if clock is None:
+        return None
+    ahead = int((ticks["at"] > clock + AHEAD).sum())
+    return clock + AHEAD if 0 < ahead <= FEW * ticks.size else None
+
+
+def _last_place(ticks: NDArray[np.void]) -> int:
+    """Return the instant of the last place of a log without dates; what serving added later has none."""
+    return int(ticks["at"][~np.isin(ticks["kind"], SERVING)].max(initial=-1))
+
+
 def gathered(workspace: Workspace, step: Step) -> Log:
-    """Read the workspace's log.
+    """Read the workspace's log, but for a few rows from the future.
 
     Raises
     ------
@@ -61,19 +108,27 @@ def gathered(workspace: Workspace, step: Step) -> Log:
         If it is empty.
     """
     step("reading the log")
-    log = gather(workspace.store, workspace.shop)
+    log = gather(workspace.store, workspace.shop, clock=workspace.clock(), step=step)
     if log.ticks.size == 0:
         raise BadInput("the log is empty: `cxreco import` something first, or `cxreco simulate` a shop")
+    if not log.catalogue.shelf(log.now).available.any():
+        step("no item has a catalogue row that says it is there: nothing can be offered before `cxreco import items`")
     return log
 
 
 def is_dated(store: Store, ticks: NDArray[np.void]) -> bool:
-    """Return whether the log has dates: places of a sequence lie in 1970, so its latest row speaks for all of them."""
-    if not ticks.size:
+    """Return whether the log has dates: places of a sequence lie in 1970, so its latest row speaks for all of them.
+
+    Not those that come of serving: what the shop did without us decides.
+    """
+    own = ticks[~np.isin(ticks["kind"], SERVING)]
+    if not own.size:
         return True
-    seq = int(ticks["seq"][ticks["at"].argmax()])
+    seq = int(own["seq"][own["at"].argmax()])
     latest = (row for rows in store.scan(seq - 1, upto_seq=seq) for row in rows)
-    return not any("sequence" in orjson.loads(row.body) for row in latest)
+    # An event that has both is dated: its sequence is the shop's own.
+    bodies = [orjson.loads(row.body) for row in latest]
+    return not any("sequence" in body and "occurred_at" not in body for body in bodies)
 
 
 def orders_of(ticks: NDArray[np.void], rows: Iterable[Row]) -> NDArray[np.uint64]:

@@ -61,11 +61,18 @@ def run(settings: Settings, customers: Path, k: int, out: Path, console: Console
             if done % max(EVERY, len(asked) // LINES) == 0:
                 step(f"ranking for {len(asked):,} customers, from number {done + 1:,} on")
             ranked[row] = ranking
+        table = _table(asked, ranked, market.codes.item_ids)
+        if table.empty:
+            raise BadInput(
+                "nothing to rank: no item has a catalogue row that says it is there, at a price; import items"
+            )
         step(f"writing {out.name}")
-        _write(out, _table(asked, ranked, market.codes.item_ids))
+        _write(out, table)
     strangers = codes.count(-1)
     said = f", {strangers:,} of them unknown: those get what is popular" if strangers else ""
-    console.print(escape(f"{len(asked):,} customers{said}; ranked by {name}, in {out}"), highlight=False)
+    console.print(
+        escape(f"{len(asked):,} customers{said}; ranked by {name}, in {out}"), highlight=False, soft_wrap=True
+    )
     return 0
 
 

@@ -14,6 +14,7 @@ from cxreco.pipelines.trials import Trial, Trials
 from cxreco.pipelines.watching import watched
 from cxreco.pipelines.workspace import Step, Workspace, opened, steps, there
 from cxreco.repeat.log import Log
+from cxreco.repeat.spec_check import check_specs
 from cxreco.repeat.training import spec_hash
 from cxreco.respond.playbook import Playbook
 
@@ -70,6 +71,7 @@ def judged_before(workspace: Workspace, log: Log) -> bool:
 
 def turned(workspace: Workspace, step: Step) -> Round:
     """Turn the repeat loop once: roll back on harm, train, judge on later days, promote if the gate opens."""
+    check_specs(workspace.specs.tables)
     log = gathered(workspace, step)
     harm = ""
     if not judged_before(workspace, log):

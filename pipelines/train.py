@@ -14,6 +14,7 @@ from cxreco.pipelines.trials import Trial, Trials, flat
 from cxreco.pipelines.workspace import Step, Workspace, opened, steps, there
 from cxreco.repeat.log import Log
 from cxreco.repeat.promotion import PromotionRules
+from cxreco.repeat.spec_check import check_specs
 from cxreco.repeat.training import Lessons, TrainingSpec, fit_playbook, learn, spec_hash
 from cxreco.respond.playbook import Playbook
 
@@ -21,6 +22,7 @@ from cxreco.respond.playbook import Playbook
 def run(settings: Settings, console: Console) -> int:
     """Train and register a challenger."""
     with opened(there(settings)) as workspace:
+        check_specs(workspace.specs.tables)
         with steps(console) as step:
             trial, playbook = trained(workspace, gathered(workspace, step), step)
         console.print(summary(trial, playbook), highlight=False)

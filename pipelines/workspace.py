@@ -116,7 +116,8 @@ def there(settings: Settings) -> Settings:
     """
     if is_there(settings):
         return settings
+    where = "in the database of CXRECO_DATABASE_URL" if settings.database_url else f"at {settings.home}"
     raise NotFound(
-        f"there is no workspace at {settings.home}: `cxreco import` makes one (`cxreco simulate` gives data to try), "
+        f"there is no workspace {where}: `cxreco import` makes one (`cxreco simulate` gives data to try), "
         "or name another by --home"
     )

@@ -52,6 +52,12 @@ def test_every_command_explains_itself_with_an_example(command: str, capsys: pyt
         ("import", "events", __file__, "--mapping", __file__),
         ("serve", "--port", "0"),
         ("rank", "--customers", __file__, "--k", "0", "--out", "x.jsonl"),
+        ("rank", "--customers", __file__, "--out", "nowhere/x.jsonl"),
+        ("rank", "--customers", __file__, "--out", "x.csv"),
+        ("lifetime", "--out", "nowhere/x.csv"),
+        ("decide", __file__, "--out", "x.parquet"),
+        ("decide", __file__, "--out", "nowhere/x.jsonl"),
+        ("export", "C-1", "--out", "nowhere/x.json"),
     ],
 )
 def test_wrong_use_leaves_with_two(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +65,9 @@ def test_wrong_use_leaves_with_two(arguments: tuple[str, ...], capsys: pytest.Ca
     assert "Usage: cxreco" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("error", [NotFound("no decision D-1 in this workspace"), ValueError("two\nlines")])
+@pytest.mark.parametrize(
+    "error", [NotFound("no decision D-1 in this workspace"), ValueError("two\nlines"), OSError("no disk")]
+)
 def test_failure_leaves_with_one_and_one_line(
     error: Exception, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,6 +82,18 @@ def test_failure_leaves_with_one_and_one_line(
     assert told.count("\n") == 1
     with pytest.raises(type(error)):
         main(["--debug", "check"])
+
+
+def test_a_file_that_cannot_be_written_is_named_without_the_inside_of_the_program(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> int:
+        (home / "nowhere" / "x").write_text("")
+        return 0
+
+    pipeline(monkeypatch, "check", fail)
+    assert leave("check") == 1
+    assert capsys.readouterr().err == f"cxreco: {home / 'nowhere' / 'x'}: No such file or directory\n"
 
 
 def test_a_setting_nobody_knows_is_named(

@@ -10,6 +10,7 @@ import pytest
 from cxreco.edge.specs import load_specs, set_number, write_default_specs
 from cxreco.errors import BadSpec
 from cxreco.repeat.promotion import PromotionRules
+from cxreco.repeat.spec_check import check_specs
 from cxreco.repeat.training import TrainingSpec
 from cxreco.repeat.value_training import ValueSpec
 from cxreco.request.actions import Actions
@@ -103,6 +104,52 @@ def test_what_a_spec_leaves_out_is_what_the_default_says(name: str) -> None:
     """A key deleted from a workspace's copy must mean what it meant before."""
     read, default = READ[name]
     assert _plain(read(load_specs()[name])) == _plain(default)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "where"),
+    [
+        ("guardrails", "most_per_week = 3", "most_per_week = -1", "guardrails.contacts.most_per_week"),
+        ("guardrails", "most_per_week = 3", 'most_per_week = "3"', "guardrails.contacts.most_per_week"),
+        ("guardrails", "most_per_week = 3", "most_per_week = 2.5", "guardrails.contacts.most_per_week"),
+        ("guardrails", "max_order_value = 200.0", "max_order_value = nan", "automatic_execution.max_order_value"),
+        ("guardrails", "opt_in = false", 'opt_in = "false"', "guardrails.marketing.opt_in"),
+        ("guardrails", "opt_in = false", "opt_in = false\nopt_out = true", "guardrails.marketing.opt_out"),
+        ("guardrails", "max_wrong_share", "max_wrong_shar", "guardrails.certainty.max_wrong_shar"),
+        ("guardrails", "[satisfied]", "[satisfyed]", "guardrails.satisf"),
+        ("guardrails", "notice_hours = 24", "notice_hours = -24", "guardrails.certainty.notice_hours"),
+        ("policy", "gamma = ", "gamma = 'x'  # ", "policy.gamma"),
+        ("ranker", "learning_rate", "learning_rat", "ranker.lightgbm.learning_rat"),
+        ("ranker", "learning_rate = 0.03", "learning_rate = 0", "ranker.lightgbm.learning_rate"),
+        ("ranker", "num_leaves = 15", "num_leaves = 1", "ranker.lightgbm.num_leaves"),
+        ("need", "rounds = 100", "rounds = 0.5", "need.lightgbm.rounds"),
+        ("training", "later_days = 63", "later_days = -1", "training.later_days"),
+        ("training", "revisited = 4000", "revisited = 'all'", "training.revisited"),
+        ("value", "rate = 0.004", "rate = 4", "value.unsubscribed.rate"),
+        ("value", "sd_shared = 0.05", "sd_shared = 0", "value.order.sd_shared"),
+        ("value", "rate = 0.12", "rate = nan", "value.base.rate"),
+        ("promotion", "alpha = ", "alpha = 7  # ", "promotion.alpha"),
+        ("reward", "complaint = ", "complaint = -1  # ", "reward.complaint"),
+    ],
+)
+def test_a_slip_in_a_spec_is_named_before_anything_is_learned(
+    tmp_path: Path, name: str, old: str, new: str, where: str
+) -> None:
+    write_default_specs(tmp_path)
+    path = tmp_path / "models" / f"{name}.toml"
+    check_specs(load_specs(tmp_path).tables)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(BadSpec, match=where.replace(".", r"\.")):
+        check_specs(load_specs(tmp_path).tables)
+
+
+def test_a_spec_that_nobody_reads_is_no_spec(tmp_path: Path) -> None:
+    """Who edits `rankr.toml` would wait for a difference that never comes."""
+    write_default_specs(tmp_path)
+    (tmp_path / "models" / "rankr.toml").write_text("[lightgbm]\nrounds = 10\n")
+    with pytest.raises(BadSpec, match=r"rankr\.toml: nobody reads a spec of that name"):
+        load_specs(tmp_path)
 
 
 def _plain(value: Any) -> dict[str, Any]:

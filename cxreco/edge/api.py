@@ -26,7 +26,8 @@ from cxreco.recognise.contract import write_time
 
 JSON = "application/json"
 WRITE = responses(413, 415, 422, 429, 503)
-CustomerId = Annotated[schemas.Id, Path(description="The customer, under any id they are known by.")]
+CUSTOMERS = "/v1/customers/"
+CustomerId = Annotated[schemas.PathId, Path(description="The customer, under any id they are known by.")]
 
 
 class _OrjsonRequest(Request):
@@ -53,6 +54,8 @@ class _App(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
+        if scope["type"] == "http" and scope["path"].startswith(CUSTOMERS):
+            scope = {**scope, "path": schemas.path_of(scope.get("raw_path") or b"", scope["path"])}
         await self.front(scope, receive, send)
 
 
@@ -160,7 +163,7 @@ def _deciding(engine: Engine) -> APIRouter:
 
 
 def _customers(engine: Engine) -> APIRouter:
-    router = APIRouter(route_class=_Route, tags=["customers"], prefix="/v1/customers/{customer_id}")
+    router = APIRouter(route_class=_Route, tags=["customers"], prefix=CUSTOMERS + "{customer_id}")
 
     @router.get("", response_model=schemas.CustomerOut, responses=responses(404, 422, 503))
     async def customer(customer_id: CustomerId) -> Response:

@@ -18,6 +18,7 @@ from cxreco.journey import DAY, Event, Item, Line
 MAX_PAIRS = 4_000_000
 OUTBOUND = frozenset({"email", "push", "sms"})
 FEEDBACK = ("decision_shown", "decision_accepted", "decision_dismissed")
+TO_COME = "events dated more than a day from now"
 
 
 @dataclass(slots=True)
@@ -30,8 +31,18 @@ class Customer:
 
 @dataclass(slots=True, kw_only=True)
 class Census:
-    """What a log holds, counted. Days are whole UTC days since 1970; in a log without dates, places in the sequence."""
+    """What a log holds, counted. Days are whole UTC days since 1970; in a log without dates, places in the sequence.
 
+    Attributes
+    ----------
+    clock
+        What the time is; None: nothing counts as still to come.
+    currency
+        Of the workspace; empty: every currency is right.
+    """
+
+    clock: int | None = None
+    currency: str = ""
     n_events: int = 0
     n_undated: int = 0
     types: Counter[str] = field(default_factory=Counter)
@@ -64,6 +75,7 @@ class Census:
             self.n_undated += not event.dated
             self.types[event.type] += 1
             self.days.add(event.occurred_at // DAY)
+            self.problems[TO_COME] += self.clock is not None and event.occurred_at > self.clock + DAY
             customer = self.customers.get(event.customer_id)
             if customer is None:
                 customer = self.customers[event.customer_id] = Customer()
@@ -82,6 +94,8 @@ class Census:
         order_id = event.fields["order_id"]
         self.problems["orders whose order_id was used before"] += order_id in self.order_ids
         self.order_ids.add(order_id)
+        if self.currency and (currency := str(event.fields.get("currency") or self.currency).upper()) != self.currency:
+            self.problems[f"orders in {currency}, counted as if it were {self.currency}"] += 1
         for line in event.lines:
             self._take_line(line)
         if zlib.crc32(event.customer_id.encode()) % self.one_in == 0:

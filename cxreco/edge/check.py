@@ -6,7 +6,7 @@ time, and executing takes the rhythm, its worth and the customer's consent.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -101,7 +101,14 @@ class Findings:
         return out
 
 
-def check(events: Iterable[Event], items: Iterable[Item] = (), *, needs: Needs | None = None) -> Findings:
+def check(
+    events: Iterable[Event],
+    items: Iterable[Item] = (),
+    *,
+    needs: Needs | None = None,
+    clock: int | None = None,
+    currency: str = "",
+) -> Findings:
     """Go once over a log and say what it is, what is wrong in it, and which modes it can support.
 
     Parameters
@@ -112,15 +119,27 @@ def check(events: Iterable[Event], items: Iterable[Item] = (), *, needs: Needs |
         The catalogue's versions.
     needs
         The thresholds; default `Needs()`.
+    clock
+        What the time is: later events are a problem. None: none are.
+    currency
+        Of the workspace: orders in another are a problem. Empty: none are.
     """
-    census = Census().take_items(items).take(events)
+    census = Census(clock=clock, currency=currency).take_items(items).take(events)
     thresholds = needs if needs is not None else Needs()
     judged = (_respond, _curate, _coach, _automate)
     return Findings(
         facts=tuple(_facts(census)),
         problems=tuple(_problems(census)),
-        standings=tuple(judge(census, thresholds) for judge in judged),
+        standings=tuple(_with_a_shelf(census, judge(census, thresholds)) for judge in judged),
     )
+
+
+def _with_a_shelf(census: Census, standing: Standing) -> Standing:
+    """Return where a mode stands: nowhere without a catalogue, for what is not on the shelf is never offered."""
+    if census.catalogue:
+        return standing
+    lacking = "no catalogue: nothing can be offered before its items are imported"
+    return replace(standing, verdict=Verdict.NOT_SUPPORTED, why=(*standing.why, lacking))
 
 
 def _facts(census: Census) -> Iterable[tuple[str, str]]:
@@ -195,17 +214,14 @@ def _standing(mode: Mode, count: int, needs: Needs, speaks: str, lacks: Iterable
 def _respond(census: Census, needs: Needs) -> Standing:
     searches, rebought = census.types["products_searched"], census.repeats(2)
     speaks = f"{searches:,} searches and {rebought:,} customer, item pairs bought again"
-    lacks = [] if census.catalogue else ["no catalogue: a query can be matched to item ids only"]
-    return _standing(Mode.RESPOND, max(searches, rebought), needs, speaks, lacks)
+    return _standing(Mode.RESPOND, max(searches, rebought), needs, speaks, ())
 
 
 def _curate(census: Census, needs: Needs) -> Standing:
     tasteful = census.with_taste(needs.taste_items)
     lacks = []
     if (share := census.catalogue_share()) < needs.catalogue_share:
-        lacks.append(
-            f"only {share:.0%} of the order lines are of items in the catalogue: others cannot be shown with a reason"
-        )
+        lacks.append(f"only {share:.0%} of the order lines are of items in the catalogue: others cannot be offered")
     if len(_categories(census)) < needs.categories:
         lacks.append("the catalogue tells no categories apart: no breadth, no slates by category")
     speaks = f"{tasteful:,} customers bought {needs.taste_items} or more different items"

@@ -252,23 +252,25 @@ class Engine:
         """Serve what was published since, here or elsewhere: with its market built, so that no answer waits for it."""
         on_disk = self.populations.on_disk()
         if on_disk != self.populations.published:
-            at = max(self.clock(), self._decider.newest_day)
+            now = self.clock()
             with self.lock:
                 # They may cover items whose codes were given elsewhere.
                 self.shop.adopt_codes()
-            self.markets.prepare(at, version_of(on_disk, at), self.lock)
+            for at in {now, max(now, self._decider.newest_day)}:
+                self.markets.prepare(at, version_of(on_disk, at), self.lock)
             self.populations.published = on_disk
 
     def due_publication(self) -> int | None:
         """Return the instant for which statistics should be published now; None where they are current.
 
         A moment of a new day asks for that day's. Days before the newest that was published do not: replaying the
-        past must not publish it anew.
+        past must not publish it anew. Where somebody asked of a day to come, today's fall due all the same.
         """
-        day = self._decider.newest_day
+        day, today = self._decider.newest_day, self._today()
         if day < 0:
-            day = min(self._today(), self._last_day() + DAY)
-        return day if day > self.populations.last_as_of(max(day, self._today())) else None
+            day = min(today, self._last_day() + DAY)
+        due = (each for each in (day, min(day, today)) if each > self.populations.last_as_of(max(each, today)))
+        return next(due, None)
 
     def _today(self) -> int:
         return self.clock() // DAY * DAY

@@ -9,6 +9,8 @@ from cxreco.edge.problems import RETRY_AFTER_S, problem
 from cxreco.edge.tracing import Tracing
 
 MAX_BODY = 1 << 20
+# Counted where a caller left before the body was whole: nobody was answered, and nothing of ours failed.
+HUNG_UP = 499
 
 
 class Room:
@@ -93,7 +95,7 @@ class Limits:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return 500
+                return HUNG_UP
             chunks.append(message.get("body", b""))
             size, more = size + len(chunks[-1]), message.get("more_body", False)
             if size > MAX_BODY:

@@ -99,8 +99,8 @@ def _path(error: Mapping[str, Any]) -> str:
     """Return where a field is, without the part of the request it came in unless that is all there is."""
     if error["type"] == "json_invalid":
         return "body"
-    inner = [str(part) for part in error["loc"] if part not in ("body", "path", "query")]
-    return ".".join(inner) or "body"
+    part, *inner = (str(step) for step in error["loc"])
+    return ".".join(inner if part in ("body", "path", "query") else [part, *inner]) or "body"
 
 
 def _reason(error: Mapping[str, Any]) -> str:
@@ -116,7 +116,7 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for nothing else)
     details = {
         404: f"there is nothing at {request.url.path}; the endpoints are listed under /docs",
-        405: f"{request.method} is not possible here; use {(error.headers or {}).get('allow', 'another method')}",
+        405: f"{request.method} is not possible here; use {(error.headers or {}).get('Allow', 'another method')}",
     }
     phrase = HTTPStatus(error.status_code).phrase
     detail = error.detail if error.detail != phrase else details.get(error.status_code, phrase)

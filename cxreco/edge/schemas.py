@@ -1,10 +1,22 @@
 """The bodies of the HTTP contract, version 1: what comes in is checked, what goes out is documented."""
 
+import contextlib
 import hashlib
+import math
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import unquote
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    WithJsonSchema,
+)
 
 from cxreco.edge.decider import Ask
 from cxreco.errors import BadInput
@@ -14,6 +26,11 @@ from cxreco.recognise.contract import read_id, read_text, read_time
 MAX_ROWS = 1_000
 MAX_CART = 500
 MAX_ATTRIBUTES = 100
+MAX_TEXT = 256
+# Up to here a float64 holds every whole number.
+WHOLE = 2**53
+# Stands for an escaped slash while a path is taken apart.
+_CONTROL = "\x1f"
 
 
 def _id(value: object) -> str:
@@ -22,6 +39,26 @@ def _id(value: object) -> str:
         return read_id(value, "")
     except BadInput as error:
         raise ValueError(error.reason) from error
+
+
+def path_of(raw: bytes, path: str) -> str:
+    """Return a path in which a slash that was escaped, as one inside an id must be, parts nothing.
+
+    Parameters
+    ----------
+    raw, path
+        The path as it was sent, and with its escapes undone.
+    """
+    if _CONTROL in path:
+        # No id holds one: it stays wrong.
+        path = path.replace(_CONTROL, "\0")
+    elif b"%2f" in raw.lower():
+        path = "/".join(unquote(part).replace("/", _CONTROL) for part in raw.decode("latin-1").split("/"))
+    return path
+
+
+def _path_id(value: str) -> str:
+    return _id(value.replace(_CONTROL, "/"))
 
 
 def _text(value: str) -> str:
@@ -39,17 +76,37 @@ def _time(value: object) -> int:
     return at
 
 
+def _scalar(value: object) -> bool | float | str:
+    """Read an attribute; one error where it is none, not one for each kind it could have been."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            raise ValueError(f"has {len(value)} characters; shorten it to {MAX_TEXT}")
+        return value
+    if isinstance(value, int) and abs(value) <= WHOLE:
+        return value
+    if isinstance(value, int | float) and abs(value) < math.inf:
+        with contextlib.suppress(OverflowError):
+            return float(value)
+    raise ValueError("must be text, a number, true or false")
+
+
 _ID_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 256}
 _TIME_SCHEMA: dict[str, Any] = {"type": "string", "format": "date-time"}
 Id: TypeAlias = Annotated[str, BeforeValidator(_id), Field(json_schema_extra=_ID_SCHEMA)]
+PathId: TypeAlias = Annotated[str, BeforeValidator(_path_id), Field(json_schema_extra=_ID_SCHEMA)]
 Text: TypeAlias = Annotated[str, Field(max_length=1_000), AfterValidator(_text)]
 Time: TypeAlias = Annotated[int, BeforeValidator(_time), Field(json_schema_extra=_TIME_SCHEMA)]
-Scalar: TypeAlias = (
-    StrictBool
-    | Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
-    | StrictFloat
-    | Annotated[str, Field(max_length=256)]
-)
+_SCALAR_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "boolean"},
+        {"type": "integer", "minimum": -WHOLE, "maximum": WHOLE},
+        {"type": "number"},
+        {"type": "string", "maxLength": MAX_TEXT},
+    ]
+}
+Scalar: TypeAlias = Annotated[bool | int | float | str, PlainValidator(_scalar), WithJsonSchema(_SCALAR_SCHEMA)]
 
 
 class _Body(BaseModel):
@@ -112,7 +169,7 @@ class DecisionIn(_Body):
     item_id: Id | None = None
     # Made anew each time: a default that could change, pydantic copies deeply at every call.
     cart: list[Id] = Field(default_factory=list, max_length=MAX_CART, json_schema_extra={"default": []})
-    attributes: dict[Annotated[str, Field(max_length=256)], Scalar] = Field(
+    attributes: dict[Annotated[str, Field(max_length=MAX_TEXT)], Scalar] = Field(
         default_factory=dict, max_length=MAX_ATTRIBUTES, json_schema_extra={"default": {}}
     )
     max_items: Annotated[int, Field(ge=1, le=100, strict=True)] = 10

@@ -43,11 +43,15 @@ def load_specs(home: Path | None = None) -> Specs:
     Raises
     ------
     BadSpec
-        If a file is not TOML, naming it.
+        If a file is not TOML or has a name that no spec has, naming it.
     """
     texts = dict(_defaults())
     if home is not None and (home / "models").is_dir():
-        texts |= {path.name: path.read_bytes() for path in sorted((home / "models").glob("*.toml"))}
+        own = {path.name: path.read_bytes() for path in sorted((home / "models").glob("*.toml"))}
+        if strangers := sorted(set(own) - set(texts)):
+            known = ", ".join(sorted(texts))
+            raise BadSpec(f"nobody reads a spec of that name; known: {known}", where=f"models/{strangers[0]}")
+        texts |= own
     digest = hashlib.sha256()
     tables = {}
     for name in sorted(texts):

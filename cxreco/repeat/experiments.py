@@ -6,7 +6,7 @@ anytime-valid intervals (see `intervals.sequence_radius`), so that looking every
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf, isfinite, sqrt
 
 import numpy as np
 import pandas as pd
@@ -75,6 +75,9 @@ class Comparison:
         lines = []
         for row in self.differences.to_dict("records"):
             apart, low, high = (float(row[name]) for name in ("difference", "low", "high"))
+            if not (isfinite(low) and isfinite(high)):
+                lines.append(f"{row['arm']} against {row['control']}: too few customers to tell yet.")
+                continue
             told = "evidently more" if low > 0.0 else "evidently less" if high < 0.0 else "too close to tell yet"
             lines.append(
                 f"{row['arm']} against {row['control']}: {apart:+.2f} {currency} a customer and week "

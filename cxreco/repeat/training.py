@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.declared import declared
 from cxreco.errors import BadSpec
 from cxreco.journey import DAY, MODE_CODE, Mode
 from cxreco.recognise.undated import PLACE, PLACE_DAYS
@@ -61,7 +62,14 @@ class TrainingSpec:
     seed: int = 7
 
     def __post_init__(self) -> None:
+        for name in ("later_days", "window_days", "shadow_days", "evaluation_days"):
+            declared(getattr(self, name), f"training.{name}", above=True)
+        for name in ("publish_every_days", "window_places"):
+            declared(getattr(self, name), f"training.{name}", least=1.0, whole=True)
+        for name in ("ranker_moments", "need_rows", "revisited", "seed"):
+            declared(getattr(self, name), f"training.{name}", whole=True)
         for name in ("early_share", "masked_share"):
+            declared(getattr(self, name), f"training.{name}")
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise BadSpec(f"must be a share, from 0 to 1, got {getattr(self, name)}", where=f"training.{name}")
 

@@ -6,12 +6,14 @@ of the answer must not be read as an effect. Hence few coefficients, firm belief
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.declared import declared
 from cxreco.errors import BadSpec
 from cxreco.journey import MODE_CODE, Mode
 from cxreco.repeat.lift_training import LiftRules, fit_lift
@@ -145,6 +147,17 @@ class ValueSpec:
     soon: Soon
     trees: Trees
     lift: LiftRules
+
+    def __post_init__(self) -> None:
+        for name, rate in self.rates.items():
+            declared(rate, f"value.{name}.rate", above=True, most=1.0)
+        for name, numbers in self.anyway.items():
+            for key in ("rate", "sd"):
+                if key in numbers:
+                    declared(numbers[key], f"value.{name}.{key}", above=True, most=1.0 if key == "rate" else inf)
+        for name, beliefs in self.beliefs.items():
+            for key in ("sd_shared", "sd_mode"):
+                declared(getattr(beliefs, key), f"value.{name}.{key}", above=True)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "ValueSpec":

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.declared import declared
 from cxreco.errors import BadSpec
 
 F64 = NDArray[np.float64]
@@ -16,6 +17,28 @@ _KNOWN = frozenset(
         "min_sum_hessian_in_leaf", "lambdarank_truncation_level", "seed", "num_threads",
     }
 )  # fmt: skip
+# The least of what counts something.
+_COUNTS = {"rounds": 1, "num_leaves": 2, "min_data_in_leaf": 0, "lambdarank_truncation_level": 1, "max_bin": 2}
+
+
+def check_parameters(params: Mapping[str, float], where: str) -> None:
+    """Check what a spec says of trees.
+
+    Raises
+    ------
+    BadSpec
+        If a parameter is not one that a spec may set, or what must be above zero is not.
+    """
+    unknown = set(params) - _KNOWN
+    if unknown:
+        raise BadSpec(f"unknown; known are {', '.join(sorted(_KNOWN))}", where=f"{where}.{min(unknown)}")
+    for name, value in params.items():
+        if name in _COUNTS:
+            declared(value, f"{where}.{name}", least=_COUNTS[name], whole=True)
+        else:
+            # A depth of -1 has no end.
+            least = -1.0 if name == "max_depth" else 0.0
+            declared(value, f"{where}.{name}", least=least, above=name == "learning_rate")
 
 
 def grow(
@@ -49,13 +72,11 @@ def grow(
     Raises
     ------
     BadSpec
-        If a parameter is not one that a spec may set.
+        See `check_parameters`.
     """
     import lightgbm  # only training pays for this import
 
-    unknown = set(params) - _KNOWN
-    if unknown:
-        raise BadSpec(f"unknown; known are {', '.join(sorted(_KNOWN))}", where=f"lightgbm.{min(unknown)}")
+    check_parameters(params, "lightgbm")
     settings: dict[str, object] = {
         "seed": 7, "num_threads": 1, **params, "objective": objective, "deterministic": True,
         "force_row_wise": True, "verbosity": -1,

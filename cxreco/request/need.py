@@ -19,7 +19,7 @@ from cxreco.compiled import compiled
 from cxreco.errors import BadSpec, StalePlaybook
 from cxreco.request.calibration import MIN_EACH, STRAIGHT, Calibrator, fit_calibrator
 from cxreco.request.forest import Scorer, verified
-from cxreco.request.growing import grow
+from cxreco.request.growing import check_parameters, grow
 from cxreco.request.need_features import EXPANDED_FEATURES, NEED_FEATURES, expand, expand_known
 
 F64 = NDArray[np.float64]
@@ -97,6 +97,7 @@ class NeedSpec:
             raise BadSpec("must be positive days, ascending", where="need.horizons")
         if not 0.0 < self.later_share < 1.0:
             raise BadSpec("must be inside (0, 1)", where="need.later_share")
+        check_parameters(self.lightgbm, "need.lightgbm")
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "NeedSpec":

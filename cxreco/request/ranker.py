@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cxreco.errors import BadSpec, StalePlaybook
 from cxreco.request.features import RANKER_COLUMN, RANKER_FEATURES
 from cxreco.request.forest import Scorer, verified
-from cxreco.request.growing import grow
+from cxreco.request.growing import check_parameters, grow
 from cxreco.request.odds import WIDTH, Odds, evidence, odds_of
 
 F64 = NDArray[np.float64]
@@ -124,6 +124,7 @@ class RankerSpec:
     def __post_init__(self) -> None:
         if not 0.0 < self.later_share < 1.0:
             raise BadSpec("must be inside (0, 1)", where="ranker.later_share")
+        check_parameters(self.lightgbm, "ranker.lightgbm")
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "RankerSpec":

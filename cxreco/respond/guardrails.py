@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.declared import declared
 from cxreco.errors import BadSpec
 from cxreco.frozen import quick
 from cxreco.journey import MODES, Mode, Moment, Refusal, Rung, Surface
@@ -27,6 +28,15 @@ from cxreco.respond.ladder import Bar, Ladder
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 _DAY_S = 86_400.0
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "contacts": ("most_per_week", "quiet_days_after_dismissals", "dismissals"),
+    "marketing": ("opt_in",),
+    "automatic_execution": (
+        "max_order_value", "max_orders_per_month", "most_price_rise", "quiet_days_after_wrong",
+    ),
+    "certainty": tuple(Bar.__dataclass_fields__),
+    "satisfied": ("least_need",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,28 +65,40 @@ class Guardrails:
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "Guardrails":
-        """Read `models/guardrails.toml`; an unknown or missing key is an error that names it."""
-        try:
-            contacts, automatic = dict(spec["contacts"]), dict(spec["automatic_execution"])
-            made = cls(
-                most_contacts=int(contacts.pop("most_per_week")),
-                quiet_days=float(contacts.pop("quiet_days_after_dismissals")),
-                dismissals=float(contacts.pop("dismissals")),
-                opt_in=bool(spec["marketing"]["opt_in"]),
-                max_order_value=float(automatic.pop("max_order_value")),
-                max_orders_per_month=int(automatic.pop("max_orders_per_month")),
-                most_price_rise=float(automatic.pop("most_price_rise")),
-                quiet_days_after_wrong=float(automatic.pop("quiet_days_after_wrong")),
-                least_need=float(spec["satisfied"]["least_need"]),
-                bar=Bar(**spec["certainty"]),
-            )
-        except KeyError as missing:
-            raise BadSpec(f"missing key {missing}", where="guardrails.toml") from missing
-        except TypeError as wrong:
-            raise BadSpec(str(wrong), where="guardrails.toml, [certainty]") from wrong
-        if contacts or automatic:
-            raise BadSpec(f"unknown keys {sorted({*contacts, *automatic})}", where="guardrails.toml")
-        return made
+        """Read `models/guardrails.toml`; an unknown or missing key, or a value out of its range, is named."""
+        for table in sorted({*spec, *_KEYS}):
+            known, given = set(_KEYS.get(table, ())), spec.get(table, {})
+            if table not in _KEYS or not isinstance(given, Mapping):
+                raise BadSpec(f"no such table; known: {', '.join(_KEYS)}", where=f"guardrails.{table}")
+            if unknown := sorted(set(given) - known):
+                raise BadSpec(
+                    f"unknown key; known: {', '.join(sorted(known))}", where=f"guardrails.{table}.{unknown[0]}"
+                )
+            if table != "certainty" and (missing := sorted(known - set(given))):
+                raise BadSpec("missing key", where=f"guardrails.{table}.{missing[0]}")
+
+        def number(table: str, key: str, most: float = math.inf, *, whole: bool = False) -> float:
+            return declared(spec[table][key], f"guardrails.{table}.{key}", most=most, whole=whole)
+
+        opt_in = spec["marketing"]["opt_in"]
+        if not isinstance(opt_in, bool):
+            raise BadSpec(f"must be true or false, got {opt_in!r}", where="guardrails.marketing.opt_in")
+        certainty = spec.get("certainty", {})
+        for key in certainty:
+            number("certainty", key, whole=key == "notice_hours")
+        automatic = "automatic_execution"
+        return cls(
+            most_contacts=int(number("contacts", "most_per_week", whole=True)),
+            quiet_days=number("contacts", "quiet_days_after_dismissals"),
+            dismissals=number("contacts", "dismissals"),
+            opt_in=opt_in,
+            max_order_value=number(automatic, "max_order_value"),
+            max_orders_per_month=int(number(automatic, "max_orders_per_month", whole=True)),
+            most_price_rise=number(automatic, "most_price_rise"),
+            quiet_days_after_wrong=number(automatic, "quiet_days_after_wrong"),
+            least_need=number("satisfied", "least_need", 1.0),
+            bar=Bar(**certainty),
+        )
 
 
 @quick

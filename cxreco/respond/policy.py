@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cxreco.chance import drawn
 from cxreco.compiled import compiled
+from cxreco.declared import declared
 from cxreco.errors import BadSpec
 from cxreco.frozen import quick
 from cxreco.journey import MODE_CODE, MODES, Mode
@@ -67,6 +68,8 @@ class Policy:
         unknown = set(spec) - set(cls.__dataclass_fields__)
         if unknown:
             raise BadSpec(f"unknown keys {sorted(unknown)}", where="policy.toml")
+        for name in set(spec) - {"name"}:
+            declared(spec[name], f"policy.{name}")
         return cls(**spec)
 
     def after(self, rows: int, scale: float) -> "Policy":

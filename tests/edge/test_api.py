@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import orjson
 import pytest
 
 from cxreco.edge import schemas
+from cxreco.edge.api import create_app
 from cxreco.edge.champion import CHAMPION
 from cxreco.edge.engine import Engine
 from cxreco.journey import DAY, Mode
@@ -178,6 +180,28 @@ def test_a_customer_is_known_exported_and_forgotten_under_all_names(
     speak(engine, script)
 
 
+@pytest.mark.parametrize("customer", ["a/b", "x/export", "/", "a//b", "50%", "a%2Fb", "ü/?#&", "a b/consent"])
+def test_whatever_an_id_is_made_of_its_customer_can_be_asked_about_and_forgotten(
+    engine: Engine, speak: Callable[..., Any], is_problem: Callable[..., Any], customer: str
+) -> None:
+    """A slash parts a path, but not where it is escaped; nobody else answers for this customer."""
+    mine = f"/v1/customers/{quote(customer, safe='')}"
+
+    async def script(client: httpx.AsyncClient) -> None:
+        rows = [viewed(1, customer), viewed(2, "a"), viewed(3, "x")]
+        assert (await client.post("/v1/events", json={"events": rows})).json()["accepted"] == 3
+        said = (await client.put(f"{mine}/consent", json={"purpose": "marketing", "granted": True})).json()
+        assert said["customer_id"] == customer
+        assert (await client.get(mine)).json()["customer_id"] == customer
+        assert len((await client.get(f"{mine}/export")).json()["events"]) == 2
+        assert (await client.delete(mine)).status_code == 204
+        is_problem(await client.get(f"{mine}/export"), 404)
+        assert [(await client.get(f"/v1/customers/{other}")).status_code for other in "ax"] == [200, 200]
+        is_problem(await client.get("/v1/customers/a%1Fb"), 422, "customer_id")
+
+    speak(engine, script)
+
+
 def test_the_answers_of_a_champion_are_what_is_documented(shop: Engine, speak: Callable[..., Any]) -> None:
     asks: list[dict[str, Any]] = [
         {"customer_id": "ann", "explain": True},
@@ -287,3 +311,19 @@ def test_an_error_of_ours_in_a_decision_is_said_as_one_and_counted(
         assert 'route="/v1/decisions",status="500"} 1.0' in (await client.get("/metrics")).text
 
     speak(engine, script)
+
+
+def test_who_hangs_up_before_all_is_sent_is_no_failure_of_ours(engine: Engine) -> None:
+    async def run() -> None:
+        async def receive() -> dict[str, object]:
+            return {"type": "http.disconnect"}
+
+        async def send(message: object) -> None:
+            raise AssertionError(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/events", "headers": [(b"content-length", b"99")]}
+        await create_app(engine, background=False)(scope, receive, send)  # type: ignore[arg-type]
+
+    asyncio.run(run())
+    assert 'status="499"' in engine.metrics.page().decode()
+    assert 'status="500"' not in engine.metrics.page().decode()

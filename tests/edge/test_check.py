@@ -34,6 +34,7 @@ def _log(customers=10, orders=3, **how):
 
 
 CATALOGUE = [Item(item_id=i, title=i, category=f"category {i}", price=2.0, margin=1.0) for i in "abc"]
+UNKNOWN_MARGINS = [Item(item_id=i, title=i, category=f"category {i}", price=2.0) for i in "abc"]
 CONSENT = _event(1, "consent_changed", purpose="automatic_execution", granted=True)
 MAIL = _event(2, "product_viewed", item_id="a", channel="email")
 
@@ -58,7 +59,7 @@ def test_an_empty_log_supports_none_and_says_so():
 @pytest.mark.parametrize(
     ("events", "items", "mode", "verdict", "because"),
     [
-        (_log(), [], Mode.RESPOND, Verdict.LIMITED, "no catalogue"),
+        (_log(), [], Mode.RESPOND, Verdict.NOT_SUPPORTED, "no catalogue: nothing can be offered"),
         (_log(orders=1), CATALOGUE, Mode.RESPOND, Verdict.NOT_SUPPORTED, "0 searches"),
         (_log(customers=2), CATALOGUE, Mode.RESPOND, Verdict.LIMITED, "supported from"),
         (_log(), CATALOGUE[:1], Mode.CURATE, Verdict.LIMITED, "only 33% of the order lines"),
@@ -68,8 +69,9 @@ def test_an_empty_log_supports_none_and_says_so():
         (_log(dated=False), CATALOGUE, Mode.COACH, Verdict.NOT_SUPPORTED, "no dates"),
         (_log(dated=False), CATALOGUE, Mode.AUTOMATE, Verdict.NOT_SUPPORTED, "no dates"),
         (_log(), CATALOGUE, Mode.AUTOMATE, Verdict.LIMITED, "proposes none until consent is given"),
-        ([*_log(), CONSENT], [], Mode.AUTOMATE, Verdict.LIMITED, "margin is known of 0%"),
-        ([*_log(margin=1.0), CONSENT], [], Mode.AUTOMATE, Verdict.SUPPORTED, "with dates"),
+        ([*_log(), CONSENT], UNKNOWN_MARGINS, Mode.AUTOMATE, Verdict.LIMITED, "margin is known of 0%"),
+        ([*_log(margin=1.0), CONSENT], UNKNOWN_MARGINS, Mode.AUTOMATE, Verdict.SUPPORTED, "with dates"),
+        ([*_log(margin=1.0), CONSENT], [], Mode.AUTOMATE, Verdict.NOT_SUPPORTED, "no catalogue"),
     ],
 )
 def test_a_mode_is_limited_by_what_it_lacks(events, items, mode, verdict, because):
@@ -106,6 +108,20 @@ def test_what_is_wrong_is_counted():
         "items ordered that have no catalogue row": "1, in 4 order lines",
         "events without a time, among events with one: their order is not comparable": "1",
     }
+
+
+def test_what_is_still_to_come_and_money_of_another_currency_are_named():
+    abroad = [
+        Event(event_id=f"x{n}", type="order_completed", customer_id="c", occurred_at=START, lines=_order(1, "c").lines,
+              fields={"order_id": f"x{n}"} | ({"currency": currency} if currency else {}))
+        for n, currency in enumerate(("USD", "EUR", "eur", ""))
+    ]  # fmt: skip
+    events = [*abroad, _order(9, "c", day=2), _order(10, "c", day=3)]
+    assert dict(check(events, CATALOGUE, clock=START + DAY, currency="EUR").problems) == {
+        "events dated more than a day from now": "1",
+        "orders in USD, counted as if it were EUR": "1",
+    }
+    assert not check(events, CATALOGUE).problems
 
 
 def test_facts_say_span_spread_and_silence():

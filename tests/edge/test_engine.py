@@ -323,6 +323,21 @@ def test_statistics_fall_due_with_a_new_day_and_not_with_an_old_one(make_engine:
     assert engine.markets.at(NOW + DAY)[1].startswith(f"{today}-")
 
 
+def test_who_asks_of_a_far_day_does_not_keep_todays_statistics_from_being_published(make_engine: Make) -> None:
+    """A caller's clock was years ahead, once; the days that follow have their statistics, and a market ready."""
+    engine = make_engine()
+    today = NOW // DAY * DAY
+    engine.ingest([said("product_viewed", "ann", NOW - 10 * DAY, item_id="tea")])
+    engine.decide(moment(at=NOW + 9_000 * DAY))
+    for due in (today + 9_000 * DAY, today):
+        assert engine.due_publication() == due
+        engine.publish(due)
+    assert engine.due_publication() is None
+    engine.clock = lambda: NOW + DAY
+    engine.decide(moment(at=NOW + DAY))
+    assert engine.due_publication() == today + DAY
+
+
 def test_a_market_is_built_once_even_of_nothing(make_engine: Make) -> None:
     engine = make_engine()
     market, _ = engine.markets.at(NOW)

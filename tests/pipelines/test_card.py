@@ -85,3 +85,13 @@ def test_the_card_says_how_far_each_category_has_come_and_what_the_next_rung_tak
     assert "closed: too many of those placed went wrong" in lines["socks"]
     none = card_of(replace(playbook, ladder=Ladder()), trial, judgement, "EUR", "champion", ())
     assert "There is no order yet that might have been placed." in none
+
+
+def test_what_was_measured_says_what_it_means_in_which_unit_and_leaves_out_what_was_not(playbook):
+    trial = Trial(number=1, version="a", judged="b", cut=0, position=0, spec="c")
+    judgement = SimpleNamespace(words=lambda currency: f"kept, in {currency}")
+    report = {"lifetime.value_next_year": 255.3, "soon.later_log_loss": 0.5567, "shadow_wrong_share": float("nan")}
+    card = card_of(replace(playbook, report=report), trial, judgement, "CHF", "champion", ())
+    assert "margin to come of a customer within the lifetime window, on average, CHF |" in card
+    assert "| 0.5567 | an order soon if nobody acts: log loss on later moments, nats a moment" in card
+    assert "shadow_wrong_share" not in card and "nan" not in card.partition("## Measured")[2]

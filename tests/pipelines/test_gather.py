@@ -6,7 +6,7 @@ from cxreco.edge.engine import Engine
 from cxreco.edge.settings import Settings
 from cxreco.edge.specs import load_specs
 from cxreco.journey import DAY, MICROS, Moment
-from cxreco.pipelines.gather import _decision, gathered
+from cxreco.pipelines.gather import _decision, gather, gathered
 from cxreco.pipelines.workspace import opened
 from cxreco.recognise.contract import write_time
 from cxreco.repeat.reward import outcomes_of
@@ -55,3 +55,75 @@ def test_a_decision_is_read_with_what_the_customer_was_still_worth_and_one_from_
     }  # fmt: skip
     assert _decision(record, 1)["still_worth"] == 12.5
     assert _decision({**record, "parts": {"order": 0.1}}, 1)["still_worth"] == 0.0
+
+
+def seen(n: int, at: int, **more: object) -> dict[str, object]:
+    row = {"event_id": f"seen-{n}", "type": "product_viewed", "customer_id": f"C-{n % 7}", "item_id": "tea"}
+    return {**row, "occurred_at": write_time(at), **more}
+
+
+def test_a_few_rows_from_the_future_do_not_make_all_that_happened_long_ago(tmp_path, playbook):
+    """One event and one decision are dated years ahead: learning says so, and reads the log without them."""
+    settings = Settings(home=tmp_path, arms={"champion": 100.0}, salt="tests", durability="relaxed")
+    clock = T0 + 60 * DAY
+    with opened(settings, clock=lambda: clock) as workspace:
+        engine = Engine(workspace.store, settings, clock=lambda: clock)
+        engine.adopt("champion", playbook)
+        assert engine.ingest([seen(n, T0 + n * DAY // 2) for n in range(100)]).accepted == 100
+        engine.decide(Moment(customer_id="C-1", at=T0 + 50 * DAY))
+        workspace.shop.refresh()
+        told: list[str] = []
+        before = gathered(workspace, told.append)
+        assert not [what for what in told if "leaving out" in what]
+        engine.decide(Moment(customer_id="C-2", at=T0 + 900 * DAY))
+        assert engine.ingest([seen(100, T0 + 9_000 * DAY)]).accepted == 1
+        workspace.shop.refresh()
+        log = gathered(workspace, told.append)
+        whole = gather(workspace.store, workspace.shop)
+    assert log.now == before.now and log.ticks.tobytes() == before.ticks.tobytes()
+    assert log.decisions.decisions.equals(before.decisions.decisions) and len(whole.decisions.decisions) == 2
+    assert any("leaving out 2 rows dated after" in what for what in told)
+    assert whole.now > T0 + 9_000 * DAY
+
+
+def test_a_shop_that_lives_ahead_of_the_clock_is_read_whole(tmp_path):
+    settings = Settings(home=tmp_path, salt="tests", durability="relaxed")
+    with opened(settings, clock=lambda: T0 + 20 * DAY) as workspace:
+        engine = Engine(workspace.store, settings, clock=lambda: T0)
+        assert engine.ingest([seen(n, T0 + n * DAY // 2) for n in range(100)]).accepted == 100
+        workspace.shop.refresh()
+        assert gathered(workspace, lambda _: None).ticks.size == 100
+
+
+def test_a_log_whose_dated_rows_also_carry_a_sequence_has_dates(tmp_path):
+    settings = Settings(home=tmp_path, salt="tests", durability="relaxed")
+    with opened(settings, clock=lambda: T0 + 20 * DAY) as workspace:
+        engine = Engine(workspace.store, settings, clock=lambda: T0)
+        assert engine.ingest([seen(n, T0 + n * DAY, sequence=n) for n in range(9)]).accepted == 9
+        workspace.shop.refresh()
+        log = gathered(workspace, lambda _: None)
+    assert log.dated and log.now == T0 + 8 * DAY + 1
+
+
+def test_serving_a_log_without_dates_does_not_give_it_some(tmp_path, playbook):
+    """A page is asked for today, and its answer shown: the places of the sequence still stand as they stood."""
+    settings = Settings(home=tmp_path, arms={"champion": 100.0}, salt="tests", durability="relaxed")
+    with opened(settings, clock=lambda: T0) as workspace:
+        engine = Engine(workspace.store, settings, clock=lambda: T0)
+        engine.adopt("champion", playbook)
+        rows = [seen(n, 0, sequence=n) for n in range(20)]
+        for row in rows:
+            del row["occurred_at"]
+        assert engine.ingest(rows).accepted == 20
+        workspace.shop.refresh()
+        before = gathered(workspace, lambda _: None)
+        record = engine.decide(Moment(customer_id="C-1", at=T0))
+        shown = {"event_id": "s", "type": "decision_shown", "customer_id": "C-1", "decision_id": record["decision_id"]}
+        assert engine.ingest([{**shown, "occurred_at": write_time(T0 + MICROS)}]).accepted == 1
+        workspace.shop.refresh()
+        told: list[str] = []
+        log = gathered(workspace, told.append)
+    assert not before.dated and not log.dated
+    assert log.now == before.now and log.ticks.tobytes() == before.ticks.tobytes()
+    assert len(log.decisions) == 0
+    assert any("leaving out 2 rows of serving" in what for what in told)

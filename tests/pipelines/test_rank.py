@@ -139,3 +139,23 @@ def test_nothing_trained_is_said(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("a\n")
     with pytest.raises(NotFound, match="train"):
         rank.run(load_settings(home=tmp_path / "empty"), tmp_path / "ids.txt", 5, tmp_path / "next.jsonl", QUIET)
+
+
+def test_a_log_without_a_catalogue_is_told_apart_from_one_with_nothing_to_say(tmp_path: Path) -> None:
+    """Nothing that has no catalogue row is ever offered: an empty file would hide it."""
+    line = {"item_id": "tea", "quantity": 1, "price": 4.0}
+    rows = [
+        {"event_id": f"e{n}", "type": "order_completed", "customer_id": f"c{n % 5}", "order_id": f"o{n}",
+         "occurred_at": f"2026-01-{n + 1:02}T10:00:00Z", "items": [line]}
+        for n in range(25)
+    ]  # fmt: skip
+    (tmp_path / "events.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    settings, told = load_settings(home=tmp_path / "home", durability="relaxed"), list[str]()
+    with opened(settings) as workspace:
+        ingest.imported(workspace, "events", tmp_path / "events.jsonl", None, QUIET)
+        trained(workspace, gathered(workspace, told.append), lambda _: None)
+    assert any("nothing can be offered before `cxreco import items`" in what for what in told)
+    (tmp_path / "ids.txt").write_text("c0\n")
+    with pytest.raises(BadInput, match="no item has a catalogue row"):
+        rank.run(settings, tmp_path / "ids.txt", 3, tmp_path / "next.jsonl", QUIET)
+    assert not (tmp_path / "next.jsonl").exists()

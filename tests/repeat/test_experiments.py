@@ -172,5 +172,7 @@ def test_it_is_said_in_plain_words():
 def test_arms_in_which_nobody_brought_anything_yet_are_not_known_to_be_equal():
     frame = pd.DataFrame({"arm": ["champion"] * 4 + ["holdout"] * 4, "weeks": 0.3, "money": 0.0})
     counts = dict.fromkeys(("orders", "returned", "complained", "unsubscribed", "contacts"), 0.0)
-    row = compare(frame.assign(**counts), controls=("holdout",)).differences.iloc[0]
+    found = compare(frame.assign(**counts), controls=("holdout",))
+    row = found.differences.iloc[0]
     assert (row["low"], row["high"], row["p"]) == (-np.inf, np.inf, 1.0)
+    assert found.words() == ("champion against holdout: too few customers to tell yet.",)
