@@ -49,7 +49,7 @@ CARRIED: Mapping[str, float] = MappingProxyType({"visit": 0.8, "visit_sd": 0.1, 
 # Along: share of the other lines of an order that come with what a message sold, and how firmly that is believed.
 ALONG: Mapping[str, float] = MappingProxyType({"along": 0.3, "along_sd": 0.2})
 # Hazard of an order by a message about what is surely bought soon, where no file says it.
-PULL = 0.12
+PULL = 0.1
 ANSWERED: tuple[str, ...] = tuple(head for head in HEADS if head not in (*ANYWAY, "prompted"))
 
 

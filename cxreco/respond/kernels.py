@@ -35,8 +35,8 @@ HEADS: tuple[str, ...] = (
 ALONE, GROUNDED = (BASE, SOON), (ORDER, COMPLAINED, UNSUBSCRIBED, SATISFIED)
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 SMALLEST = 1e-4
-# A message's pull grows with the root of what its slate would sell by itself; below the least it is not told apart.
-DAMPED, LEAST_SLATE = 0.5, 0.003
+# A message's pull grows with what its slate would sell by itself; below the least it is not told apart.
+LEAST_SLATE = 0.003
 _MODES = len(MODES)
 
 _ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERTAINTY, _RETURNED_SHARE = (
@@ -242,8 +242,7 @@ def _brought(x: F64, own: float) -> float:
 @compiled_inner
 def _prompted(x: F64, phi: F64, mode: int, p: Packed) -> float:
     """Return the hazard of an order that a message brings about: `value.prompted`."""
-    slate = math.log(max(known(x[_SLATE_BUY], 0.0), LEAST_SLATE))
-    start = math.log(max(p.rates[PROMPTED], SMALLEST)) + DAMPED * slate
+    start = math.log(max(p.rates[PROMPTED], SMALLEST)) + math.log(max(known(x[_SLATE_BUY], 0.0), LEAST_SLATE))
     return math.exp(min(start + _pooled(p.candidate[PROMPTED], phi, mode), 3.0))
 
 

@@ -314,9 +314,9 @@ def is_message(mode: I16) -> NDArray[np.bool_]:
 
 
 def expected_log(x: F64, rate: float) -> F64:
-    """Return (n,) log of the hazard a message starts from: the rate, and the root of what its slate sells anyway."""
+    """Return (n,) log of the hazard a message starts from: the rate, times what its slate would sell by itself."""
     slate = np.maximum(np.nan_to_num(x[:, VALUE_COLUMN["slate_buy"]]), kernels.LEAST_SLATE)
-    return np.asarray(np.log(max(rate, kernels.SMALLEST)) + kernels.DAMPED * np.log(slate), dtype=np.float64)
+    return np.asarray(np.log(max(rate, kernels.SMALLEST)) + np.log(slate), dtype=np.float64)
 
 
 def prompted(model: ValueModel, x: F64, design: F64) -> F64:
