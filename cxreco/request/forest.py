@@ -4,7 +4,7 @@ Up to 64 leaves a tree by QuickScorer (Lucchese et al., SIGIR 2015; over rows at
 word a row, a bit a leaf; each node whose test fails clears the leaves of its left side, and the lowest bit left is the
 exit leaf. Few rows visit the nodes by feature in ascending threshold. Of many rows every value is first replaced by how
 many thresholds it is above: then a test compares short integers, many rows an instruction, and the nodes are visited
-tree by tree, so that the words of a tree stay at hand. Trees with more leaves are walked.
+tree by tree, so that the words of a tree stay at hand, sixteen leaves a word. Trees with more leaves are walked.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from cxreco.request.ranks import LANES, ZERO, read_value, write_ranks
 from cxreco.request.trees import (
     HIGHEST,
     NODE,
+    WORD_LEAVES,
     Limits,
     Nodes,
     Tests,
@@ -32,6 +33,7 @@ from cxreco.request.trees import (
 )
 
 F64 = NDArray[np.float64]
+U64 = NDArray[np.uint64]
 Words = NDArray[np.unsignedinteger]
 MOST_LEAVES = 64
 # Rows at once; trees at once; fewer rows than FEW are scored one by one.
@@ -241,23 +243,34 @@ def _quickscore(rows: F64, readings: Limits, nodes: Nodes, leaves: F64) -> F64:
     # Whole vectors: a remainder loop costs more than the padding.
     width = min(BLOCK, (n + LANES - 1) // LANES * LANES)
     ranks = np.zeros((readings[0].size, width), nodes[1].dtype)
-    words = np.empty((TREES, width), nodes[2].dtype)
+    parts = nodes[3].size // max(leaves.shape[0], 1)
+    words, part = np.empty((TREES, width), np.uint64), np.empty(width, nodes[2].dtype)
     for first in range(0, n, BLOCK):
         block, total = rows[first : first + BLOCK], out[first : first + BLOCK]
         write_ranks(block, readings, ranks)
         for tree in range(0, leaves.shape[0], TREES):
             there = min(TREES, leaves.shape[0] - tree)
             for i in range(there):
-                _clear(ranks, nodes, tree + i, words[i])
+                for k in range(parts):
+                    _clear(ranks, nodes, (tree + i) * parts + k, part)
+                    _put(part, k, words[i])
             _add_leaves(words, leaves[tree : tree + there], total)
     return out
 
 
 @compiled
-def _clear(ranks: Words, nodes: Nodes, tree: int, word: Words) -> None:
-    """Leave in every row's word the leaves of a tree that its tests leave possible; two nodes a pass."""
+def _put(part: Words, k: int, word: U64) -> None:
+    """Put part `k` of each word into its place; the first clears the others."""
+    shift = np.uint64(k * WORD_LEAVES)
+    for r in range(word.size):
+        word[r] = (word[r] if k > 0 else np.uint64(0)) | np.uint64(part[r]) << shift
+
+
+@compiled
+def _clear(ranks: Words, nodes: Nodes, part: int, word: Words) -> None:
+    """Leave in every row's word the leaves, of those it stands for, that the tests leave possible; two nodes a pass."""
     reading, place, masks, ends = nodes
-    at, end = ends[tree - 1] if tree > 0 else 0, ends[tree]
+    at, end = ends[part - 1] if part > 0 else 0, ends[part]
     word[:] = EVERY_LEAF
     if (end - at) % 2:
         column, limit, mask = ranks[reading[at]], place[at], masks[at]
@@ -274,7 +287,7 @@ def _clear(ranks: Words, nodes: Nodes, tree: int, word: Words) -> None:
 
 
 @compiled
-def _add_leaves(words: Words, leaves: F64, out: F64) -> None:
+def _add_leaves(words: U64, leaves: F64, out: F64) -> None:
     """Add the exit leaves of some trees, in their order."""
     if leaves.shape[0] == TREES:
         for r in range(out.size):

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from cxreco.errors import BadSpec
 
 F64 = NDArray[np.float64]
-NARROWEST_LEAVES, NARROW_LEAVES = 16, 32
+NARROW_LEAVES = 32
+# Leaves to a word where many rows are scored at once: the fewer, the more rows an instruction.
+WORD_LEAVES = 16
 # Infinity is kept for "missing, goes right": a value reads at most this, and a split of missing against all the rest,
 # which LightGBM writes as `value <= inf`, gets this threshold.
 HIGHEST = float(np.finfo(np.float64).max)
@@ -25,7 +27,8 @@ READING = np.dtype([("feature", "<i8"), ("nan", "<f8"), ("zero", "<f8"), ("start
 Tests = tuple[F64, NDArray[np.int32], NDArray[np.unsignedinteger]]
 # Readings, and the thresholds of each, ascending, none twice.
 Limits = tuple[NDArray[np.void], F64]
-# The same nodes tree by tree: the reading, the place among that reading's limits, the mask; and where trees end.
+# The same nodes tree by tree, and of a tree word by word: the reading, the place among that reading's limits, the mask;
+# and where the nodes of each word end. In the words of which it clears nothing a node is left out.
 Nodes = tuple[NDArray[np.int32], NDArray[np.unsignedinteger], NDArray[np.unsignedinteger], NDArray[np.int64]]
 # A node of the walk: children are nodes, or ~leaf when negative, numbered over the whole forest.
 NODE = np.dtype([("threshold", "<f8"), ("reading", "<i4"), ("left", "<i4"), ("right", "<i4"), ("_", "<i4")])
@@ -175,8 +178,8 @@ def quick_tests(trees: Sequence[Tree], of_node: list[NDArray[np.int64]], rules: 
 def by_tree(tests: Tests, rules: NDArray[np.void], trees: int, most_leaves: int) -> tuple[Limits, Nodes]:
     """Return the readings with what each is compared with, every threshold once, and the tests tree by tree.
 
-    Places are in the narrowest word that counts them, masks in one with a bit a leaf. LightGBM tells 255 bins of a
-    feature apart, so that a byte is enough for a place unless it was told otherwise.
+    Places are in the narrowest word that counts them; all trees have as many words as the largest needs. LightGBM tells
+    255 bins of a feature apart, so that a byte is enough for a place unless it was told otherwise.
     """
     spans = rules["stop"] - rules["start"]
     reading = np.repeat(np.arange(rules.size, dtype=np.int32), spans)
@@ -187,12 +190,15 @@ def by_tree(tests: Tests, rules: NDArray[np.void], trees: int, most_leaves: int)
     limits["stop"] = np.searchsorted(distinct, rules["stop"])
     limits["start"] = np.searchsorted(distinct, rules["start"])
     place = np.cumsum(new) - 1 - limits["start"][reading]
-    order = np.argsort(tests[1], kind="stable")
     most = int((limits["stop"] - limits["start"]).max(initial=0))
     count = next(word for word in (np.uint8, np.uint16, np.uint32) if most <= np.iinfo(word).max)
-    word = np.uint16 if most_leaves <= NARROWEST_LEAVES else tests[2].dtype
-    ends = np.searchsorted(tests[1][order], np.arange(trees), side="right")
-    nodes = reading[order], place[order].astype(count), tests[2][order].astype(word), ends
+    words = max(-(-most_leaves // WORD_LEAVES), 1)
+    masks = tests[2].astype("<u8").view("<u2").reshape(-1, 4)[:, :words].astype(np.uint16)
+    node, word = np.nonzero(masks != np.iinfo(np.uint16).max)
+    of = tests[1][node] * words + word
+    order = np.argsort(of, kind="stable")
+    node, ends = node[order], np.searchsorted(of[order], np.arange(trees * words), side="right")
+    nodes = reading[node], place[node].astype(count), masks[node, word[order]], ends
     return (limits, tests[0][distinct]), nodes
 
 
