@@ -76,6 +76,7 @@ def fit_lift(
     full: ValueModel,
     rules: LiftRules,
     candidates: tuple[Learner, ...] | None = None,
+    shows: int = 0,
 ) -> Lift:
     """Return the lift that messages have beyond the pooled head, or none, with the reason.
 
@@ -85,6 +86,8 @@ def fit_lift(
         The pooled value model learned from what came before an instant (us), and from everything.
     candidates
         The learners to choose among; None: all of them.
+    shows
+        Microseconds until an answer has shown: at an instant, later messages were not yet learned from.
     """
     sent, held = int(messages.sent.sum()), int((~messages.sent).sum())
     counts = {"sent": float(sent), "held": float(held)}
@@ -93,7 +96,7 @@ def fit_lift(
         return Lift(said=said, report=counts)
     every = learners() if candidates is None else candidates
     try:
-        walked = tuple(_walked(messages, early, every, rules))
+        walked = tuple(_walked(messages, early, every, rules, shows))
         judged = _judged(walked, rules)
     except BadInput as thin:
         return Lift(said=f"the messages could not be judged: {thin}", report=counts)
@@ -187,12 +190,13 @@ class _Walked:
 
 
 def _walked(
-    messages: Messages, early: Callable[[int], ValueModel], every: tuple[Learner, ...], rules: LiftRules
+    messages: Messages, early: Callable[[int], ValueModel], every: tuple[Learner, ...], rules: LiftRules, shows: int
 ) -> Iterator[_Walked]:
     cuts = [int(messages.at[round(len(messages) * share)]) for share in JUDGED_FROM]
     for cut, until in zip(cuts, [*cuts[1:], int(messages.at[-1]) + 1], strict=True):
-        pooled = early(cut)
-        known = messages.take(messages.at < cut).trial(pooled)
+        # What was answered by the cut: of a later message it was not known yet whether an order would follow.
+        pooled = early(cut - shows)
+        known = messages.take(messages.at < cut - shows).trial(pooled)
         chosen = choose(known, candidates=every, rules=rules.choice, seed=rules.seed)
         over = (messages.at >= cut) & (messages.at < until) & np.isfinite(messages.money)
         yield _Walked(later=messages.take(over), pooled=pooled, chosen=chosen, lift=lift_of(chosen, known))

@@ -235,7 +235,8 @@ def _fit_lift(spec: ValueSpec, untaught: ValueModel, taught: ValueModel, answers
         order = fit_head(known, _prior("order", spec), spec.trees)
         return _fit_prompted(spec, replace(taught, heads={**taught.heads, "order": order}), answers, until)
 
-    return fit_lift(messages, early, taught, spec.lift)
+    shows = int(spec.soon.window(np.array([True]))[0])
+    return fit_lift(messages, early, taught, spec.lift, shows=shows)
 
 
 def _fit_anyway(spec: ValueSpec, name: str, undisturbed: Undisturbed, did: F64, rate: float) -> Head:
