@@ -16,7 +16,6 @@ from cxreco.pipelines.trials import Trial, flat
 from cxreco.pipelines.workspace import Workspace
 from cxreco.recognise.contract import write_time
 from cxreco.respond.design import ACTING, SIGNALS
-from cxreco.respond.head import Head
 from cxreco.respond.ladder import Ladder, Standing
 from cxreco.respond.playbook import Playbook
 
@@ -158,20 +157,10 @@ def _spec_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterat
 
 
 def _learned(before: Playbook, after: Playbook) -> Iterator[str]:
-    """Yield the signals that came to count otherwise for an order, here or by a message, the clearest first."""
-    moved = []
-    for name, what in (("order", "an order"), ("prompted", "an order by a message")):
-        old, new = before.value.heads[name], after.value.heads[name]
-        if old.theta.shape == new.theta.shape:
-            moved += _moved(old, new, what)
-    clear = sorted((row for row in moved if row[0] >= MOVED), reverse=True)[:MOST]
-    yield from (said for _, said in clear)
-    if moved and not clear:
-        yield "what it believes of each mode moved by less than it is unsure of"
-
-
-def _moved(old: Head, new: Head, what: str) -> list[tuple[float, str]]:
-    """Return by how many standard deviations each signal's coefficient moved, and the sentence that says so."""
+    """Yield the signals that came to count otherwise for an order, the clearest first."""
+    old, new = before.value.heads["order"], after.value.heads["order"]
+    if old.theta.shape != new.theta.shape:
+        return
     own, width = new.theta.size - len(SIGNALS) * (len(ACTING) + 1), len(SIGNALS)
     moved: list[tuple[float, str]] = []
     for code, mode in enumerate(ACTING, start=1):
@@ -180,9 +169,12 @@ def _moved(old: Head, new: Head, what: str) -> list[tuple[float, str]]:
             first, second = float(old.theta[at].sum()), float(new.theta[at].sum())
             sd = float(np.sqrt(max(float(new.covariance[np.ix_(at, at)].sum()), 1e-12)))
             way = "counts more" if second > first else "counts less"
-            said = f"{mode.value}: “{SAID.get(signal, signal)}” {way} for {what} ({first:+.2f} to {second:+.2f})"
+            said = f"{mode.value}: “{SAID.get(signal, signal)}” {way} for an order ({first:+.2f} to {second:+.2f})"
             moved.append((abs(second - first) / sd, said))
-    return moved
+    clear = sorted((row for row in moved if row[0] >= MOVED), reverse=True)[:MOST]
+    yield from (said for _, said in clear)
+    if not clear:
+        yield "what it believes of each mode moved by less than it is unsure of"
 
 
 def _ladder(ladder: Ladder) -> str:

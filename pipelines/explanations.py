@@ -93,7 +93,6 @@ _ROLE: Mapping[str, str] = {
     "base": "would they order if nobody acted",
     "soon": "would they order soon if nobody acted",
     "order": "what serving adds to that, by mode",
-    "prompted": "would a message bring an order about",
     "returned": "would something come back",
     "complained": "would they complain",
     "unsubscribed": "would they unsubscribe",

@@ -24,19 +24,7 @@ from cxreco.respond.design import Beliefs, pooled, signals
 from cxreco.respond.head import Head, Prior, logit_of, prior_head
 from cxreco.respond.head_fitting import Rows, Trees, fit_head
 from cxreco.respond.lift import Lift
-from cxreco.respond.prompting import fit_prompted
-from cxreco.respond.value import (
-    ANYWAY,
-    BASE_SIGNALS,
-    GROUNDED,
-    HEADS,
-    Basket,
-    ValueModel,
-    base_design,
-    expected_log,
-    is_message,
-    prompted,
-)
+from cxreco.respond.value import ANYWAY, BASE_SIGNALS, GROUNDED, HEADS, Basket, ValueModel, base_design
 from cxreco.respond.worth import Worth
 
 F64 = NDArray[np.float64]
@@ -46,11 +34,7 @@ Bool = NDArray[np.bool_]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 STOPPED: Mapping[str, float] = MappingProxyType({"stopped": 0.5, "stopped_orders": 10.0})
 CARRIED: Mapping[str, float] = MappingProxyType({"visit": 0.8, "visit_sd": 0.1, "message": 0.6})
-# Along: share of the other lines of an order that come with what a message sold, and how firmly that is believed.
-ALONG: Mapping[str, float] = MappingProxyType({"along": 0.3, "along_sd": 0.2})
-# Hazard of an order by a message about what is surely bought soon, where no file says it.
-PULL = 0.1
-ANSWERED: tuple[str, ...] = tuple(head for head in HEADS if head not in (*ANYWAY, "prompted"))
+ANSWERED: tuple[str, ...] = tuple(head for head in HEADS if head not in ANYWAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,9 +154,9 @@ class ValueSpec:
         told = dict(spec.get("order", {}))
         soon = Soon(**{key: float(told.pop(f"{key}_hours")) for key in ("visit", "message") if f"{key}_hours" in told})
         carried = {key: float(told.pop(f"carried_{key}", usual)) for key, usual in CARRIED.items()}
-        for name in (*ANSWERED, "prompted"):
+        for name in ANSWERED:
             table = told if name == "order" else dict(spec.get(name, {}))
-            rates[name] = float(table.pop("rate", PULL if name == "prompted" else 0.01))
+            rates[name] = float(table.pop("rate", 0.01))
             if name == "wrong":
                 stopped = {key: float(table.pop(key, usual)) for key, usual in STOPPED.items()}
             firm = {key: float(table.pop(key)) for key in ("sd_shared", "sd_mode") if key in table}
@@ -184,7 +168,7 @@ class ValueSpec:
             beliefs=beliefs,
             rates=rates,
             anyway={name: _numbers(spec, name, {"rate", "sd", *BASE_SIGNALS}) for name in ANYWAY},
-            basket=_numbers(spec, "basket", {"pseudo_orders", *ALONG}),
+            basket=_numbers(spec, "basket", {"pseudo_orders"}),
             carried=carried,
             stopped=stopped,
             soon=soon,
@@ -203,24 +187,22 @@ def fit_value(
     returns
         `returned`, the share of all orders of which something came back, and `own_returns`, the weight of a customer's.
     """
-    rates = {name: spec.rates[name] for name in ("complained", "unsubscribed", "satisfied", "prompted")} | dict(returns)
+    rates = {name: spec.rates[name] for name in ("complained", "unsubscribed", "satisfied")} | dict(returns)
     did = {"base": undisturbed.ordered, "soon": undisturbed.soon}
     rates |= {name: _rate(did[name], spec.anyway[name].get("rate", 0.1), strength=20.0) for name in ANYWAY}
     anyway = {name: _fit_anyway(spec, name, undisturbed, did[name], rates[name]) for name in ANYWAY}
     basket = Basket(
-        usual=_usual_margin(undisturbed, answers), pseudo_orders=spec.basket.get("pseudo_orders", 3.0),
-        along=spec.basket.get("along", ALONG["along"]),
+        usual=_usual_margin(undisturbed, answers), pseudo_orders=spec.basket.get("pseudo_orders", 3.0)
     )  # fmt: skip
     model = ValueModel(
-        heads=anyway | {name: prior_head(_prior(name, spec)) for name in (*ANSWERED, "prompted")},
+        heads=anyway | {name: prior_head(_prior(name, spec)) for name in ANSWERED},
         basket=basket, carried=_fit_carried(spec, basket, undisturbed, answers),
         stopped=_fit_stopped(spec, answers), worth=worth, rates=rates,
     )  # fmt: skip
     if len(answers) == 0:
         return model
     heads = {name: fit_head(_rows(name, model, answers), _prior(name, spec), spec.trees) for name in ANSWERED}
-    taught = _fit_prompted(spec, replace(model, heads={**model.heads, **heads}), answers)
-    taught = replace(taught, basket=_fit_along(spec, taught, answers))
+    taught = replace(model, heads=anyway | heads)
     return taught if answers.messages is None else replace(taught, lift=_fit_lift(spec, model, taught, answers))
 
 
@@ -232,8 +214,7 @@ def _fit_lift(spec: ValueSpec, untaught: ValueModel, taught: ValueModel, answers
     def early(until: int) -> ValueModel:
         rows = _rows("order", untaught, answers)
         known = rows.part(slice(0, int(np.searchsorted(rows.at, until))))
-        order = fit_head(known, _prior("order", spec), spec.trees)
-        return _fit_prompted(spec, replace(taught, heads={**taught.heads, "order": order}), answers, until)
+        return replace(taught, heads={**taught.heads, "order": fit_head(known, _prior("order", spec), spec.trees)})
 
     shows = int(spec.soon.window(np.array([True]))[0])
     return fit_lift(messages, early, taught, spec.lift, shows=shows)
@@ -246,51 +227,6 @@ def _fit_anyway(spec: ValueSpec, name: str, undisturbed: Undisturbed, did: F64, 
     offset = np.full(undisturbed.at.size, logit_of(np.array([rate]))[0])
     rows = Rows(x=undisturbed.x, design=base_design(undisturbed.x), offset=offset, y=did, at=undisturbed.at)
     return fit_head(rows, Prior(mean=mean, sd=np.full(mean.size, told.get("sd", 0.7))), spec.trees)
-
-
-def _messages(answers: Answers) -> Bool:
-    """Return (n,) whether the shop opened the conversation, with a message."""
-    return (answers.hold_x[:, VALUE_COLUMN["on_outbound"]] > 0.0) & is_message(answers.mode)
-
-
-def _fit_prompted(spec: ValueSpec, model: ValueModel, answers: Answers, until: int | None = None) -> ValueModel:
-    """Return the model with what messages bring about, learned beside what its other heads say comes anyway."""
-    keep = answers.ripe["order"] & _messages(answers)
-    if until is not None:
-        keep &= answers.at < until
-    x, prior = answers.x[keep], spec.beliefs["prompted"].prior()
-    design = pooled(signals(x, model.basket.usual), answers.mode[keep])
-    offset, did = expected_log(x, model.rates["prompted"]), answers.outcomes["order"][keep]
-    head = fit_prompted(design, offset, _alone(model, answers, keep), did, prior)
-    return replace(model, heads={**model.heads, "prompted": head})
-
-
-def _alone(model: ValueModel, answers: Answers, keep: Bool) -> F64:
-    """Return the chance of an order soon had nothing been done, of some answers."""
-    moment, head = answers.hold_x[keep], model.heads["order"]
-    design = np.zeros((len(moment), head.theta.size))
-    design[:, : len(BASE_SIGNALS)] = base_design(moment)
-    return head.probability(moment, design, model.anyway("soon", moment))
-
-
-def _fit_along(spec: ValueSpec, model: ValueModel, answers: Answers) -> Basket:
-    """Return the basket with the share of other lines that come along when a message wins an order.
-
-    From what was bought soon after messages: where the message won it what it was about and that share of the rest,
-    where it came anyway a usual order. Ridge regression towards the belief, in usual orders.
-    """
-    keep = answers.ripe["order"] & _messages(answers) & (answers.outcomes["order"] > 0.0)
-    x, basket = answers.x[keep], model.basket
-    design = pooled(signals(x, basket.usual), answers.mode[keep])
-    alone = _alone(model, answers, keep)
-    some = 1.0 - (1.0 - alone) * np.exp(-prompted(model, x, design))
-    won = (some - alone) / some
-    about, rest = basket.told(x)
-    left = (answers.margin_soon[keep] - (1.0 - won) * basket.own(x) - won * about) / basket.usual
-    slope, noise = won * rest / basket.usual, max(float(left.var()), 1e-9) if left.size > 1 else 1.0
-    believed, sd = (spec.basket.get(name, usual) for name, usual in ALONG.items())
-    found = (slope @ left / noise + believed / sd**2) / (slope @ slope / noise + sd**-2)
-    return replace(basket, along=float(np.clip(found, 0.0, 1.0)))
 
 
 def _fit_carried(spec: ValueSpec, basket: Basket, undisturbed: Undisturbed, answers: Answers) -> tuple[float, float]:
@@ -328,7 +264,7 @@ def _rows(name: str, model: ValueModel, answers: Answers) -> Rows:
     """
     keep = answers.ripe[name].copy()
     if name == "order":
-        keep &= (answers.mode != AUTOMATE) & ~_messages(answers)
+        keep &= answers.mode != AUTOMATE
     elif name == "wrong":
         keep &= answers.mode == AUTOMATE
     elif name == "returned":

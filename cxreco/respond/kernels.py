@@ -27,16 +27,14 @@ PARTS: tuple[str, ...] = (
     "still_worth",
 )  # fmt: skip
 # The heads in the order of `Packed`.
-BASE, SOON, ORDER, RETURNED, COMPLAINED, UNSUBSCRIBED, SATISFIED, WRONG, PROMPTED = range(9)
+BASE, SOON, ORDER, RETURNED, COMPLAINED, UNSUBSCRIBED, SATISFIED, WRONG = range(8)
 HEADS: tuple[str, ...] = (
-    "base", "soon", "order", "returned", "complained", "unsubscribed", "satisfied", "wrong", "prompted",
+    "base", "soon", "order", "returned", "complained", "unsubscribed", "satisfied", "wrong",
 )  # fmt: skip
 # Those that see the moment alone, and those that see the candidate too; the others see the candidate alone.
 ALONE, GROUNDED = (BASE, SOON), (ORDER, COMPLAINED, UNSUBSCRIBED, SATISFIED)
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 SMALLEST = 1e-4
-# A message's pull grows with what its slate would sell by itself; below the least it is not told apart.
-LEAST_SLATE = 0.003
 _MODES = len(MODES)
 
 _ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERTAINTY, _RETURNED_SHARE = (
@@ -46,9 +44,7 @@ _ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERT
         "returned_share",
     )
 )  # fmt: skip
-_NEED_3, _OUTBOUND, _SLATE_BUY, _SLATE_MARGIN = (
-    VALUE_COLUMN[name] for name in ("need_3", "on_outbound", "slate_buy", "slate_margin")
-)
+_NEED_3, _OUTBOUND = VALUE_COLUMN["need_3"], VALUE_COLUMN["on_outbound"]
 
 
 class Packed(NamedTuple):
@@ -57,13 +53,13 @@ class Packed(NamedTuple):
     Attributes
     ----------
     moment
-        (9, BASE_SIGNALS) coefficients of what the moment tells; zero for `returned`, `wrong` and `prompted`.
+        (8, BASE_SIGNALS) coefficients of what the moment tells; zero for `returned` and `wrong`.
     candidate
-        (9, modes * SIGNALS) coefficients of the pooled design; zero for `base` and `soon`.
+        (8, modes * SIGNALS) coefficients of the pooled design; zero for `base` and `soon`.
     bend
-        (9, 2) intercept and slope of each head.
+        (8, 2) intercept and slope of each head.
     rates
-        (9,) what is expected where nothing else is known; of `order` and `wrong` not read.
+        (8,) what is expected where nothing else is known; of `order` and `wrong` not read.
     money
         Of a unit of margin, of a return's handling and its share of the price, of a complaint, an unsubscribe, a
         pleased answer and a contact; then the share of the price that is margin, of handling a stopped order, and the
@@ -72,8 +68,6 @@ class Packed(NamedTuple):
         See `value`.
     carried
         (2,) on a page, and after a message.
-    along
-        See `value.Basket`.
     own_returns
         (2,) weight of the customer's own returns, and the orders that everybody's count for beside them.
     lifetime
@@ -88,7 +82,6 @@ class Packed(NamedTuple):
     usual: float
     pseudo_orders: float
     carried: F64
-    along: float
     on_a_page: float
     stopped: float
     own_returns: F64
@@ -105,7 +98,7 @@ def packed(
     heads: Mapping[str, tuple[F64, float, float]],
     rates: Mapping[str, float],
     money: tuple[float, ...],
-    basket: tuple[float, float, float],
+    basket: tuple[float, float],
     *,
     carried: tuple[float, float],
     on_a_page: float,
@@ -119,7 +112,7 @@ def packed(
     heads, rates
         By name of the head: coefficients, intercept, slope; and the rate.
     basket
-        `usual`, `pseudo_orders` and `along`.
+        `usual` and `pseudo_orders`.
     money, own_returns
         As in `Packed`; `money` is eleven numbers.
     """
@@ -139,7 +132,6 @@ def packed(
         usual=float(basket[0]),
         pseudo_orders=float(basket[1]),
         carried=np.array(carried, dtype=np.float64),
-        along=float(basket[2]),
         on_a_page=float(on_a_page),
         stopped=float(stopped),
         own_returns=np.array(own_returns, dtype=np.float64),
@@ -239,22 +231,6 @@ def _brought(x: F64, own: float) -> float:
     return max(own + known(more, 0.0), 0.0)
 
 
-@compiled_inner
-def _prompted(x: F64, phi: F64, mode: int, p: Packed) -> float:
-    """Return the hazard of an order that a message brings about: `value.prompted`."""
-    start = math.log(max(p.rates[PROMPTED], SMALLEST)) + math.log(max(known(x[_SLATE_BUY], 0.0), LEAST_SLATE))
-    return math.exp(min(start + _pooled(p.candidate[PROMPTED], phi, mode), 3.0))
-
-
-@compiled_inner
-def _sold(x: F64, own: float, p: Packed) -> float:
-    """Return the margin of an order that a message won: `Basket.sold`."""
-    slate, margin = known(x[_SLATE_BUY], 0.0), known(x[_ITEM_MARGIN], own / _lines(x))
-    if slate > 0.0:
-        margin = known(x[_SLATE_MARGIN], 0.0) / slate
-    return max(margin, 0.0) * known(x[_UNITS], 1.0) + p.along * max(own - own / _lines(x), 0.0)
-
-
 @compiled
 def money(
     x: F64, mode: I16, contact: Bool, hold: I64, moments: tuple[I64, I64], learned: tuple[F64, F64], p: Packed
@@ -270,7 +246,7 @@ def money(
     moments
         (m,) rows of the `hold` candidates, and (n,) which of them each row belongs to.
     learned
-        (9, m) scores of each head's trees at each moment, 0 where it has none; and (n,) what messages add to the chance
+        (8, m) scores of each head's trees at each moment, 0 where it has none; and (n,) what messages add to the chance
         of an order soon beyond the pooled head.
     """
     (rows, of), (trees, extra) = moments, learned
@@ -314,17 +290,13 @@ def _write_money(
         k, row = of[i], x[i]
         write_signals(phi, row, p.usual)
         annoys, own = 1.0 if contact[i] else p.on_a_page, _own(row, p)
-        message = 1 if outbound[k] > 0.0 else 0
-        if message and 0 < mode[i] < AUTOMATE:
-            soon = 1.0 - (1.0 - facts[k, 2]) * math.exp(-_prompted(row, phi, mode[i], p))
-            brought = _sold(row, own, p)
-        else:
-            soon = _probability(ORDER, phi, mode[i], facts[k, 1], ground[k, ORDER], p)
-            brought = _brought(row, own)
+        soon = _probability(ORDER, phi, mode[i], facts[k, 1], ground[k, ORDER], p)
         soon = clipped(soon + extra[i], 0.0, 1.0)
+        message = 1 if outbound[k] > 0.0 else 0
         won = p.carried[message] * (soon - facts[k, 2])
         returned = _returned(row, phi, mode[i], trees[RETURNED, k], p)
         loss = returned * _lost(row, p)
+        brought = _brought(row, own)
         total = facts[k, 3] + won * (p.money[MARGIN] * brought - loss)
         if mode[i] == AUTOMATE:
             certainty = known(row[_CERTAINTY], 0.0)

@@ -148,7 +148,7 @@ def _value_out(model: ValueModel) -> dict[str, Any]:
         }
         for name, head in model.heads.items()
     }  # fmt: skip
-    basket = {"usual": model.basket.usual, "pseudo_orders": model.basket.pseudo_orders, "along": model.basket.along}
+    basket = {"usual": model.basket.usual, "pseudo_orders": model.basket.pseudo_orders}
     return {
         "heads": heads,
         "basket": basket,
@@ -165,7 +165,7 @@ def _value_in(files: Mapping[str, bytes]) -> ValueModel:
     basket = saved["basket"]
     return ValueModel(
         heads={name: _head_in(saved["heads"][name], files.get(f"heads/{name}.txt"), width_of(name)) for name in HEADS},
-        basket=Basket(**basket),
+        basket=Basket(usual=basket["usual"], pseudo_orders=basket["pseudo_orders"]),
         carried=(saved["carried"][0], saved["carried"][1]),
         stopped=saved["stopped"],
         worth=Worth.from_spec(saved["worth"]),

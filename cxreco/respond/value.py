@@ -2,13 +2,11 @@
 
 What the customer would do anyway earns no credit. `base` and `soon` learn it from moments at which nobody acted: an
 order within the window that decisions are judged by, and one soon (on a page within the visit, after a message within
-the day). `order` is what an offer on a page does to the order that comes soon, `prompted` what a message brings about
-beside it: an order comes by itself or because of the message, so that a message takes none away, and sells what it is
-about rather than a usual basket. An answer that shows at once is drowned in what else is bought within days, so lifts
-are learned where they show; the share of them that is not merely an order made earlier is carried over to the window (a
-surrogate, as in Athey, Chetty, Imbens and Kang 2019). An order won brings the item that was offered. An order the shop
-places itself has its own arithmetic: the margin if it was right, the cost if it was wrong, less what the customer would
-have bought of it unprompted.
+the day). `order` is what a candidate does to the order that comes soon. An answer that shows at once is drowned in what
+else is bought within days, so lifts are learned where they show; the share of them that is not merely an order made
+earlier is carried over to the window (a surrogate, as in Athey, Chetty, Imbens and Kang 2019). An order won brings the
+item that was offered. An order the shop places itself has its own arithmetic: the margin if it was right, the cost if
+it was wrong, less what the customer would have bought of it unprompted.
 """
 
 from collections.abc import Mapping
@@ -38,9 +36,7 @@ AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 ON_A_PAGE = 0.1
 # What customers do if nobody acts, within the window and soon; what a candidate does to the latter; what else follows.
 ANYWAY: tuple[str, ...] = ("base", "soon")
-HEADS: tuple[str, ...] = (
-    *ANYWAY, "order", "returned", "complained", "unsubscribed", "satisfied", "wrong", "prompted",
-)  # fmt: skip
+HEADS: tuple[str, ...] = (*ANYWAY, "order", "returned", "complained", "unsubscribed", "satisfied", "wrong")
 # How far the customer's own returns move the odds that something comes back: a weight among the model's rates.
 OWN_RETURNS = "own_returns"
 # Orders that everybody's returns count for beside the customer's own.
@@ -76,34 +72,16 @@ class Basket:
         Mean margin of an order over all customers.
     pseudo_orders
         Orders that `usual` counts for.
-    along
-        Share of the other lines of a usual order that come along when a message wins one.
     """
 
     usual: float
     pseudo_orders: float
-    along: float = 1.0
 
     def won(self, x: F64) -> F64:
         """Return (n,) expected margin of an order that the offer won: the offered item in place of a usual line."""
         own = self.own(x)
         item = x[:, VALUE_COLUMN["item_margin"]] * _units(x)
         return np.maximum(own + np.nan_to_num(item - own / self.lines(x)), 0.0)
-
-    def sold(self, x: F64) -> F64:
-        """Return (n,) expected margin of an order that a message won: what it was about, and what comes along."""
-        item, rest = self.told(x)
-        return item + self.along * rest
-
-    def told(self, x: F64) -> tuple[F64, F64]:
-        """Return (n,) margin of what a message was about, if it sells, and of the other lines of a usual order."""
-        own = self.own(x)
-        line = own / self.lines(x)
-        slate, margin = (np.nan_to_num(x[:, VALUE_COLUMN[name]]) for name in ("slate_buy", "slate_margin"))
-        first = x[:, VALUE_COLUMN["item_margin"]]
-        about = np.where(np.isfinite(first), first, line)
-        about = np.divide(margin, slate, out=about, where=slate > 0.0)
-        return np.maximum(about, 0.0) * _units(x), np.maximum(own - line, 0.0)
 
     def lines(self, x: F64) -> F64:
         """Return (n,) lines of the customer's usual order, at least 1."""
@@ -136,8 +114,7 @@ class ValueModel:
         What an outcome is worth, in money.
     rates
         By head, what is expected where nothing else is known: of `base` and `soon` an order, of `returned` something
-        of an order coming back, of `prompted` the hazard of an order by a message about what is surely bought soon, of
-        the others what their name says. And `own_returns`, see there; 0 where it is absent.
+        of an order coming back, of the others what their name says. And `own_returns`, see there; 0 where it is absent.
     lift
         What messages add beyond the `order` head, where the log carried it.
     still_worth
@@ -165,7 +142,7 @@ class ValueModel:
                 worth.satisfied, worth.contact, worth.margin_share, worth.cancel_handling, worth.complaint_share,
                 worth.unsubscribe_share,
             ),
-            (self.basket.usual, self.basket.pseudo_orders, self.basket.along),
+            (self.basket.usual, self.basket.pseudo_orders),
             carried=self.carried,
             stopped=self.stopped,
             on_a_page=ON_A_PAGE,
@@ -208,12 +185,10 @@ class ValueModel:
         anyway = expit(self.anyway("base", moment))[of]
         served = np.column_stack([base_design(moment)[of], design])
         soon = self.heads["order"].probability(moment, served, self.anyway("soon", moment)[of], of)
-        away = (moment[:, VALUE_COLUMN["on_outbound"]] > 0.0)[of]
-        message = away & is_message(mode)
-        soon = np.where(message, 1.0 - (1.0 - soon[hold]) * np.exp(-prompted(self, x, design)), soon)
         soon = np.clip(soon + self.lift.extra(x, mode), 0.0, 1.0)
-        won = np.where(away, self.carried[1], self.carried[0]) * (soon - soon[hold])
-        own, brought = self.basket.own(x), np.where(message, self.basket.sold(x), self.basket.won(x))
+        page, message = self.carried
+        won = np.where(moment[:, VALUE_COLUMN["on_outbound"]] > 0.0, message, page)[of] * (soon - soon[hold])
+        own, brought = self.basket.own(x), self.basket.won(x)
         returned = self.heads["returned"].probability(moment, design, logit_of(self.return_rate(x, mode)), of)
         loss = returned * self._line_loss(x)
         at_risk = anyway * (self.worth.margin * own - loss)[hold]
@@ -306,27 +281,6 @@ def own_returns(orders: F64, share: F64, lines: F64, usual: float) -> F64:
     known = np.nan_to_num(orders)
     returned = known * np.nan_to_num(share) * np.maximum(np.nan_to_num(lines, nan=1.0), 1.0)
     return np.asarray(np.log((returned + USUAL_ORDERS * usual) / ((known + USUAL_ORDERS) * usual)), dtype=np.float64)
-
-
-def is_message(mode: I16) -> NDArray[np.bool_]:
-    """Return (n,) whether candidates are messages, where the shop opens the conversation."""
-    return (mode > 0) & (mode < AUTOMATE)
-
-
-def expected_log(x: F64, rate: float) -> F64:
-    """Return (n,) log of the hazard a message starts from: the rate, times what its slate would sell by itself."""
-    slate = np.maximum(np.nan_to_num(x[:, VALUE_COLUMN["slate_buy"]]), kernels.LEAST_SLATE)
-    return np.asarray(np.log(max(rate, kernels.SMALLEST)) + np.log(slate), dtype=np.float64)
-
-
-def prompted(model: ValueModel, x: F64, design: F64) -> F64:
-    """Return (n,) hazards of an order that a message brings about, beside those of what happens anyway.
-
-    Competing causes: an order comes by itself or because of the message, 1 - (1 - p) exp(-h). So a message never takes
-    an order away, and a likely need is not counted for its effect.
-    """
-    free = expected_log(x, model.rates["prompted"]) + design @ model.heads["prompted"].theta
-    return np.asarray(np.exp(np.minimum(free, 3.0)), dtype=np.float64)
 
 
 def width_of(head: str) -> int:

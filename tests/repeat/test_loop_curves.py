@@ -13,8 +13,7 @@ from cxreco.repeat.support import SupportRules
 from cxreco.repeat.training import Lessons
 from cxreco.respond.worth import Worth
 
-# What this small log can speak for is not asked here.
-LOOSE = SupportRules(min_ess=2.0, min_customers=2, max_miscalibration=np.inf)
+LOOSE = SupportRules(min_ess=2.0, min_customers=2)
 
 
 @pytest.fixture(scope="module")

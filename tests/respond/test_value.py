@@ -193,38 +193,3 @@ def test_many_moments_at_once_are_each_alone(playbook, seed):
         alone = playbook.value.values_of(*args, np.zeros(len(args[0]), dtype=np.int64))
         assert np.allclose(both.over_hold[rows], alone.over_hold, rtol=1e-12, atol=1e-12)
         assert np.allclose(both.parts["order"][rows], alone.parts["order"], rtol=1e-12)
-
-
-@pytest.mark.parametrize("along", [0.0, 0.8])
-def test_what_a_message_brings_about_and_what_comes_along_is_learned_beside_what_comes_anyway(along):
-    rng = np.random.default_rng(12)
-    specs, n, alone, hazard = load_specs(), 20_000, 0.15, 0.12
-    x, mode = candidates(rng, n), rng.integers(0, AUTOMATE, n).astype(np.int16)
-    usual = {"on_outbound": 1.0, "orders": 1_000.0, "margin_mean": 9.0, "lines_mean": 3.0, "slate_margin": 0.75}
-    for name, value in (usual | {"slate_buy": 0.25, "quantity": 1.0}).items():
-        x[:, VALUE_COLUMN[name]] = value
-    anyway, won = rng.random(n) < alone, (rng.random(n) < 1.0 - np.exp(-hazard)) & (mode > 0)
-    answers = answers_of(rng, x, mode, (anyway | won).astype(float), later=np.zeros(n))
-    answers = replace(answers, margin_soon=np.where(anyway, 9.0, (3.0 + along * 6.0) * won))
-    loose = specs["value"]["prompted"] | {"sd_shared": 0.5, "sd_mode": 0.5}
-    spec, worth = ValueSpec.from_spec(specs["value"] | {"prompted": loose}), Worth.from_spec(specs["reward"])
-    model = fit_value(spec, worth, Undisturbed.none(), answers, returns={"returned": 0.02})
-    rows = np.zeros(AUTOMATE, dtype=int)
-    parts = model.values_of(x[rows], np.arange(AUTOMATE, dtype=np.int16), rows > 0, rows).parts
-    truth = 1.0 - (1.0 - alone) * np.exp(-hazard * (np.arange(AUTOMATE) > 0))
-    np.testing.assert_allclose(parts["order_soon"], truth, atol=4.0 * np.sqrt(0.25 * 0.75 / 5_000))
-    assert model.basket.along == pytest.approx(along, abs=0.15)
-    np.testing.assert_allclose(parts["margin"][1:], 3.0 + model.basket.along * 6.0, rtol=0.02)
-
-
-def test_a_message_takes_no_order_away_and_an_unlikely_slate_pulls_less():
-    x, mode = offered()
-    x[:, VALUE_COLUMN["on_outbound"]] = 1.0
-    model = loosely(lifted(np.random.default_rng(4), 0))
-    pulls = []
-    for slate in (0.0, 0.01, 0.1, 0.9):
-        x[:, VALUE_COLUMN["slate_buy"]] = slate
-        found = model.values_of(x, mode, mode > 0, np.zeros(mode.size, dtype=np.int64)).parts["order_soon"]
-        assert np.all(found[1:] > found[0])
-        pulls.append(found[1:])
-    assert np.all(np.diff(pulls, axis=0) > 0.0)
