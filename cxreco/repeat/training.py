@@ -69,9 +69,7 @@ class TrainingSpec:
         for name in ("ranker_moments", "need_rows", "revisited", "seed"):
             declared(getattr(self, name), f"training.{name}", whole=True)
         for name in ("early_share", "masked_share"):
-            declared(getattr(self, name), f"training.{name}")
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise BadSpec(f"must be a share, from 0 to 1, got {getattr(self, name)}", where=f"training.{name}")
+            declared(getattr(self, name), f"training.{name}", most=1.0)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "TrainingSpec":
