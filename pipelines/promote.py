@@ -6,13 +6,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from cxreco.edge.champion import CHALLENGER, CHAMPION, Pointer
+from cxreco.edge.publishing import day_to_serve, publish
 from cxreco.edge.settings import Settings
 from cxreco.journey import Arm
 from cxreco.pipelines.card import remove_card, restored, write_card
 from cxreco.pipelines.evaluate import Judgement, already, judged
 from cxreco.pipelines.gather import gathered
 from cxreco.pipelines.trials import Trial, Trials
-from cxreco.pipelines.workspace import Workspace, opened, steps, there
+from cxreco.pipelines.workspace import Step, Workspace, opened, steps, there
 from cxreco.repeat.chain import Chain
 
 
@@ -25,6 +26,7 @@ def run(settings: Settings, console: Console, version: str | None = None) -> int
                 step("opening the registry")
                 workspace.registry.promote(version)
                 restored(workspace, "it was promoted by name, on somebody's word")
+                furnished(workspace, step)
             console.print(f"{escape(version)} is the champion now, on your word")
             return 0
         trial = trials.latest()
@@ -44,7 +46,9 @@ def run(settings: Settings, console: Console, version: str | None = None) -> int
             if challenged(workspace, trial, judgement):
                 console.print(f"{trial.version} serves the challenger arm meanwhile", highlight=False)
             return 1
-        promoted(workspace, trials.latest(), judgement)
+        with steps(console) as step:
+            promoted(workspace, trials.latest(), judgement)
+            furnished(workspace, step)
         console.print(f"{trial.version} is the champion now", highlight=False)
     return 0
 
@@ -62,6 +66,14 @@ def promoted(workspace: Workspace, trial: Trial, judgement: Judgement) -> Pointe
     write_card(workspace, registry.playbook(trial.version), trial, judgement, CHAMPION)
     _vacated(workspace)
     return pointer
+
+
+def furnished(workspace: Workspace, step: Step) -> None:
+    """Publish the statistics of the day, where they are not: a champion's first decisions must not miss them."""
+    as_of = day_to_serve(workspace.store, workspace.clock())
+    if as_of >= 0:
+        step("publishing the statistics of the day")
+        publish(workspace.settings, workspace.store, workspace.shop, as_of)
 
 
 def challenged(workspace: Workspace, trial: Trial, judgement: Judgement) -> bool:

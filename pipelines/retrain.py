@@ -8,7 +8,7 @@ from rich.markup import escape
 from cxreco.edge.settings import Settings
 from cxreco.pipelines.evaluate import Judgement, judged
 from cxreco.pipelines.gather import gathered
-from cxreco.pipelines.promote import challenged, promoted
+from cxreco.pipelines.promote import challenged, furnished, promoted
 from cxreco.pipelines.train import summary, trained
 from cxreco.pipelines.trials import Trial, Trials
 from cxreco.pipelines.watching import watched
@@ -48,6 +48,8 @@ def run(settings: Settings, console: Console) -> int:
     with opened(there(settings)) as workspace:
         with steps(console) as step:
             turn = turned(workspace, step)
+            if turn.promoted:
+                furnished(workspace, step)
         if turn.rolled_back:
             console.print(escape(f"the champion was rolled back for harm: {turn.rolled_back}"), highlight=False)
         console.print(summary(turn.trial, turn.playbook), highlight=False)

@@ -19,7 +19,7 @@ from cxreco.edge.log_reading import LogReader, entry_of, record_of
 from cxreco.edge.markets import Markets
 from cxreco.edge.metrics import Metrics
 from cxreco.edge.populations import Populations, version_of
-from cxreco.edge.publishing import published
+from cxreco.edge.publishing import day_to_serve, published
 from cxreco.edge.records import F32, Json, blob_of, seen_of
 from cxreco.edge.replaying import Replayed, replayed
 from cxreco.edge.settings import Settings
@@ -268,17 +268,12 @@ class Engine:
         """
         day, today = self._decider.newest_day, self._today()
         if day < 0:
-            day = min(today, self._last_day() + DAY)
+            day = day_to_serve(self.store, self.clock())
         due = (each for each in (day, min(day, today)) if each > self.populations.last_as_of(max(each, today)))
         return next(due, None)
 
     def _today(self) -> int:
         return self.clock() // DAY * DAY
-
-    def _last_day(self) -> int:
-        """Return the day of the latest event among the last that arrived; -1 day where there is none."""
-        latest = self.store.scan(max(self.store.position() - 1_000, 0))
-        return max((row.at for rows in latest for row in rows), default=-DAY) // DAY * DAY
 
     def _row(self, decision_id: str) -> Row:
         row = self.store.decision(decision_id)

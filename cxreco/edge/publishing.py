@@ -21,13 +21,17 @@ from cxreco.edge.logs import log_as_json
 from cxreco.edge.populations import Populations
 from cxreco.edge.settings import Settings, load_settings
 from cxreco.edge.shop import Shop
+from cxreco.edge.store import Store
 from cxreco.edge.stores import open_store
 from cxreco.errors import CxRecoError
+from cxreco.journey import DAY
 from cxreco.recognise.population import population_of
 
 log = logging.getLogger("cxreco.publishing")
 NICENESS = 10
 LOOK_S = 0.05
+# So many of the last events tell how far a log reaches.
+LATEST = 1_000
 
 
 class PublishingFailed(CxRecoError):
@@ -45,6 +49,27 @@ def published(reader: LogReader, shop: Shop, populations: Populations, as_of: in
     ticks = reader.read(last).of_persons()
     population = population_of(ticks[ticks["at"] < as_of], shop.catalogue.shelf(as_of), as_of)
     return populations.keep(population, as_of, last)
+
+
+def day_to_serve(store: Store, now: int) -> int:
+    """Return the day whose statistics serve where nobody has asked yet: today, or the day after a log that ends before.
+
+    It is read off the last events that arrived; -1 where there are none.
+    """
+    latest = store.scan(max(store.position() - LATEST, 0))
+    last = max((row.at for rows in latest for row in rows), default=None)
+    return -1 if last is None else min(now // DAY * DAY, last // DAY * DAY + DAY)
+
+
+def publish(settings: Settings, store: Store, shop: Shop, as_of: int) -> bool:
+    """Publish, unless another process has meanwhile; tells whether it was this one."""
+    folder = settings.home / "populations"
+    with _one_at_a_time(folder):
+        populations = Populations(folder)
+        if populations.last_as_of(as_of) == as_of:
+            return False
+        published(LogReader(store, shop), shop, populations, as_of, store.position())
+    return True
 
 
 def publish_apart(settings: Settings, as_of: int, stopping: threading.Event) -> None:
@@ -66,23 +91,17 @@ def publish_apart(settings: Settings, as_of: int, stopping: threading.Event) -> 
 
 
 def main(as_of: int) -> None:
-    """Publish, unless another process has meanwhile."""
+    """Publish in this process, giving way to whoever answers."""
     os.nice(NICENESS)
     # Ctrl-C is for the server, which then stops this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = load_settings()
     log_as_json(settings.log_level)
-    folder = settings.home / "populations"
-    with _one_at_a_time(folder):
-        populations = Populations(folder)
-        if populations.last_as_of(as_of) == as_of:
-            return
-        store = open_store(settings)
-        try:
-            shop = Shop.opened(store, settings.margin_share)
-            published(LogReader(store, shop), shop, populations, as_of, store.position())
-        finally:
-            store.close()
+    store = open_store(settings)
+    try:
+        publish(settings, store, Shop.opened(store, settings.margin_share), as_of)
+    finally:
+        store.close()
 
 
 @contextmanager

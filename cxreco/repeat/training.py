@@ -265,7 +265,8 @@ def _placed(log: Log, answers: Answers, item_ids: list[str], worth: Worth) -> Ev
         certainty=np.nan_to_num(answers.x[rows, VALUE_COLUMN["certainty"]]),
         wrong=answers.outcomes["wrong"][rows] > 0,
         gain=np.nan_to_num(answers.x[rows, VALUE_COLUMN["item_margin"]]) * units,
-        loss=np.where(answers.stopped[rows] > 0, worth.cancel_handling, worth.return_cost(price)),
+        loss=np.where(answers.stopped[rows] > 0, worth.cancel_handling, worth.return_cost(price))
+        + worth.complaint * answers.outcomes["complained"][rows],
     )
 
 

@@ -32,7 +32,10 @@ I64 = NDArray[np.int64]
 I16 = NDArray[np.int16]
 Bool = NDArray[np.bool_]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
-STOPPED: Mapping[str, float] = MappingProxyType({"stopped": 0.5, "stopped_orders": 10.0})
+# Of the wrong orders, the shares that are stopped in their notice, and that draw a complaint if they are not.
+FOLLOWS: Mapping[str, float] = MappingProxyType(
+    {"stopped": 0.5, "stopped_orders": 10.0, "disputed": 0.2, "disputed_orders": 10.0}
+)
 CARRIED: Mapping[str, float] = MappingProxyType({"visit": 0.8, "visit_sd": 0.1, "message": 0.6})
 ANSWERED: tuple[str, ...] = tuple(head for head in HEADS if head not in ANYWAY)
 
@@ -127,7 +130,7 @@ class ValueSpec:
     anyway: Mapping[str, Mapping[str, float]]
     basket: Mapping[str, float]
     carried: Mapping[str, float]
-    stopped: Mapping[str, float]
+    follows: Mapping[str, float]
     soon: Soon
     trees: Trees
     lift: LiftRules
@@ -142,6 +145,9 @@ class ValueSpec:
         for name, beliefs in self.beliefs.items():
             for key in ("sd_shared", "sd_mode"):
                 declared(getattr(beliefs, key), f"value.{name}.{key}", above=True)
+        for key in ("stopped", "disputed"):
+            declared(self.follows[key], f"value.wrong.{key}", most=1.0)
+            declared(self.follows[f"{key}_orders"], f"value.wrong.{key}_orders", above=True)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "ValueSpec":
@@ -150,7 +156,7 @@ class ValueSpec:
         unknown = set(spec) - {*tables}
         if unknown:
             raise BadSpec(f"unknown tables {sorted(unknown)}; known: {', '.join(tables)}", where="value.toml")
-        beliefs, rates, stopped = {}, {}, dict(STOPPED)
+        beliefs, rates, follows = {}, {}, dict(FOLLOWS)
         told = dict(spec.get("order", {}))
         soon = Soon(**{key: float(told.pop(f"{key}_hours")) for key in ("visit", "message") if f"{key}_hours" in told})
         carried = {key: float(told.pop(f"carried_{key}", usual)) for key, usual in CARRIED.items()}
@@ -158,7 +164,7 @@ class ValueSpec:
             table = told if name == "order" else dict(spec.get(name, {}))
             rates[name] = float(table.pop("rate", 0.01))
             if name == "wrong":
-                stopped = {key: float(table.pop(key, usual)) for key, usual in STOPPED.items()}
+                follows = {key: float(table.pop(key, usual)) for key, usual in FOLLOWS.items()}
             firm = {key: float(table.pop(key)) for key in ("sd_shared", "sd_mode") if key in table}
             beliefs[name] = Beliefs(by_mode=table, **firm)
         known = {*Trees.__dataclass_fields__}
@@ -170,7 +176,7 @@ class ValueSpec:
             anyway={name: _numbers(spec, name, {"rate", "sd", *BASE_SIGNALS}) for name in ANYWAY},
             basket=_numbers(spec, "basket", {"pseudo_orders"}),
             carried=carried,
-            stopped=stopped,
+            follows=follows,
             soon=soon,
             trees=Trees(**spec.get("trees", {})),
             lift=LiftRules.from_spec(spec.get("lift", {})),
@@ -194,10 +200,11 @@ def fit_value(
     basket = Basket(
         usual=_usual_margin(undisturbed, answers), pseudo_orders=spec.basket.get("pseudo_orders", 3.0)
     )  # fmt: skip
+    stopped, disputed = _fit_follows(spec, answers)
     model = ValueModel(
         heads=anyway | {name: prior_head(_prior(name, spec)) for name in ANSWERED},
         basket=basket, carried=_fit_carried(spec, basket, undisturbed, answers),
-        stopped=_fit_stopped(spec, answers), worth=worth, rates=rates,
+        stopped=stopped, disputed=disputed, worth=worth, rates=rates,
     )  # fmt: skip
     if len(answers) == 0:
         return model
@@ -251,10 +258,20 @@ def _fit_carried(spec: ValueSpec, basket: Basket, undisturbed: Undisturbed, answ
     return float(np.clip(1.0 + found[0], 0.0, 1.0)), spec.carried["message"]
 
 
-def _fit_stopped(spec: ValueSpec, answers: Answers) -> float:
-    """Return the share of the wrong orders that are stopped in their notice, shrunk to the belief."""
+def _fit_follows(spec: ValueSpec, answers: Answers) -> tuple[float, float]:
+    """Return the share of the wrong orders that are stopped where announced, and the share that is disputed if not.
+
+    Each is shrunk to its belief.
+    """
     wrong = answers.ripe["wrong"] & (answers.mode == AUTOMATE) & (answers.outcomes["wrong"] > 0.0)
-    return _rate(answers.stopped[wrong], spec.stopped["stopped"], strength=spec.stopped["stopped_orders"])
+    announced = wrong & (answers.x[:, VALUE_COLUMN["announced"]] != 0.0)
+    through = wrong & (answers.stopped == 0.0)
+
+    def share(name: str, did: F64) -> float:
+        return _rate(did, spec.follows[name], strength=spec.follows[f"{name}_orders"])
+
+    disputed = answers.outcomes["complained"][through]
+    return share("stopped", answers.stopped[announced]), share("disputed", disputed)
 
 
 def _rows(name: str, model: ValueModel, answers: Answers) -> Rows:
@@ -264,6 +281,9 @@ def _rows(name: str, model: ValueModel, answers: Answers) -> Rows:
     """
     keep = answers.ripe[name].copy()
     if name == "order":
+        keep &= answers.mode != AUTOMATE
+    elif name == "complained":
+        # What is said of the shop's own orders is part of what a wrong one costs.
         keep &= answers.mode != AUTOMATE
     elif name == "wrong":
         keep &= answers.mode == AUTOMATE

@@ -32,6 +32,8 @@ VALUE_FEATURES: tuple[str, ...] = (
     "query_match", "is_sought", "buy", "slate_buy", "slate_size", "certainty",
     # what was asked for, and how far the slate is about it (later additions stand at the end: older records lack them)
     "asked_rivals", "asked_usual", "topic_share", "slate_categories", "slate_margin",
+    # of an order the shop would place: whether it is announced first; the trust ladder says so once it is admitted
+    "announced",
 )  # fmt: skip
 VALUE_COLUMN: Mapping[str, int] = MappingProxyType({name: i for i, name in enumerate(VALUE_FEATURES)})
 

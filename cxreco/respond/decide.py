@@ -1,7 +1,7 @@
 """State in, decision out: propose, admit, value, distribution, draw. Pure; nothing is stored here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from cxreco.frozen import quick
 from cxreco.journey import MODES, Arm, Choice, Moment, Rung
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
-from cxreco.request.candidates import Candidates
+from cxreco.request.candidates import VALUE_COLUMN, Candidates
 from cxreco.request.propose import proposing
 from cxreco.respond.guardrails import admit, order_limit
 from cxreco.respond.playbook import Playbook
@@ -87,9 +87,9 @@ def deciding(
         unready=playbook.request.actions.refusals(state, moment),
     )
     yield "admit"
-    candidates = only(proposed, admission.rows)
-    contact = admission.contact[admission.rows]
     rungs = [admission.rungs[row] for row in admission.rows]
+    candidates = trusted(only(proposed, admission.rows), rungs)
+    contact = admission.contact[admission.rows]
     values = playbook.value.values(candidates, contact)
     yield "value"
     distribution = _distribution(playbook, arm, candidates, values.over_hold)
@@ -130,6 +130,15 @@ def only(candidates: Candidates, rows: NDArray[np.intp]) -> Candidates:
         mode=c.mode[rows], action=c.action[rows], item=c.item[rows], quantity=c.quantity[rows], slate=c.slate[rows],
         score=c.score[rows], reason=c.reason[rows], x=c.x[rows], actions=c.actions, reasons=c.reasons,
     )  # fmt: skip
+
+
+def trusted(candidates: Candidates, rungs: Sequence[Rung | None]) -> Candidates:
+    """Return the candidates, the orders among them with whether they are announced first."""
+    if not any(rungs):
+        return candidates
+    x = candidates.x.copy()
+    x[:, VALUE_COLUMN["announced"]] = [np.nan if rung is None else rung is Rung.NOTICE for rung in rungs]
+    return replace(candidates, x=x)
 
 
 def keys(candidates: Candidates, item_ids: Sequence[str]) -> tuple[str, ...]:

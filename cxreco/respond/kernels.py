@@ -44,7 +44,7 @@ _ORDERS, _MARGIN_MEAN, _LINES, _ITEM_MARGIN, _PRICE, _UNITS, _RETURN_RATE, _CERT
         "returned_share",
     )
 )  # fmt: skip
-_NEED_3, _OUTBOUND = VALUE_COLUMN["need_3"], VALUE_COLUMN["on_outbound"]
+_NEED_3, _OUTBOUND, _ANNOUNCED = (VALUE_COLUMN[name] for name in ("need_3", "on_outbound", "announced"))
 
 
 class Packed(NamedTuple):
@@ -64,7 +64,7 @@ class Packed(NamedTuple):
         Of a unit of margin, of a return's handling and its share of the price, of a complaint, an unsubscribe, a
         pleased answer and a contact; then the share of the price that is margin, of handling a stopped order, and the
         shares of what the customer is still worth that a complaint and an unsubscribe cost besides.
-    usual, pseudo_orders, on_a_page, stopped
+    usual, pseudo_orders, on_a_page, stopped, disputed
         See `value`.
     carried
         (2,) on a page, and after a message.
@@ -84,6 +84,7 @@ class Packed(NamedTuple):
     carried: F64
     on_a_page: float
     stopped: float
+    disputed: float
     own_returns: F64
     lifetime: F64
 
@@ -102,7 +103,7 @@ def packed(
     *,
     carried: tuple[float, float],
     on_a_page: float,
-    stopped: float,
+    wrong: tuple[float, float],
     own_returns: tuple[float, float],
 ) -> Packed:
     """Return a value model's numbers, packed; nobody is still worth anything.
@@ -113,6 +114,8 @@ def packed(
         By name of the head: coefficients, intercept, slope; and the rate.
     basket
         `usual` and `pseudo_orders`.
+    wrong
+        `stopped` and `disputed`.
     money, own_returns
         As in `Packed`; `money` is eleven numbers.
     """
@@ -133,7 +136,8 @@ def packed(
         pseudo_orders=float(basket[1]),
         carried=np.array(carried, dtype=np.float64),
         on_a_page=float(on_a_page),
-        stopped=float(stopped),
+        stopped=float(wrong[0]),
+        disputed=float(wrong[1]),
         own_returns=np.array(own_returns, dtype=np.float64),
         lifetime=np.zeros(9),
     )
@@ -215,12 +219,19 @@ def _lost(x: F64, p: Packed) -> float:
 
 
 @compiled_inner
+def _stopped(x: F64, p: Packed) -> float:
+    """Return the share of wrong orders like this that are stopped in time: none where there is no notice."""
+    return 0.0 if x[_ANNOUNCED] == 0.0 else p.stopped
+
+
+@compiled_inner
 def _placed(x: F64, wrong: float, p: Packed) -> float:
     """Return the money of an order the shop places, beside what is ordered anyway."""
     units = known(x[_UNITS], 1.0)
     item = p.money[MARGIN] * known(x[_ITEM_MARGIN], 0.0) * units
     sent_back = p.money[PRICE_SHARE] * known(x[_PRICE], 0.0) * units + p.money[HANDLING]
-    cost = p.stopped * p.money[STOPPED] + (1.0 - p.stopped) * sent_back
+    stopped = _stopped(x, p)
+    cost = stopped * p.money[STOPPED] + (1.0 - stopped) * sent_back
     return float((1.0 - wrong) * item - wrong * cost - known(x[_NEED_3], 0.0) * item)
 
 
@@ -305,6 +316,9 @@ def _write_money(
         for head in (COMPLAINED, UNSUBSCRIBED, SATISFIED):
             offset = _logit(p.rates[head] * (1.0 if head == SATISFIED else annoys))
             parts[head + 1, i] = _probability(head, phi, mode[i], offset, ground[k, head], p)
+        if mode[i] == AUTOMATE:
+            # The head knows of complaints about anything else.
+            parts[5, i] += (1.0 - parts[5, i]) * parts[8, i] * (1.0 - _stopped(row, p)) * p.disputed
         complaint = p.money[COMPLAINT] + p.money[COMPLAINT_OF_WORTH] * facts[k, 4]
         unsubscribe = p.money[UNSUBSCRIBE] + p.money[UNSUBSCRIBE_OF_WORTH] * facts[k, 4]
         total -= parts[5, i] * complaint + parts[6, i] * unsubscribe

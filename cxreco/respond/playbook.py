@@ -154,6 +154,7 @@ def _value_out(model: ValueModel) -> dict[str, Any]:
         "basket": basket,
         "carried": list(model.carried),
         "stopped": model.stopped,
+        "disputed": model.disputed,
         "worth": model.worth.to_spec(),
         "rates": dict(model.rates),
         "still_worth": plain(model.still_worth),
@@ -168,6 +169,7 @@ def _value_in(files: Mapping[str, bytes]) -> ValueModel:
         basket=Basket(usual=basket["usual"], pseudo_orders=basket["pseudo_orders"]),
         carried=(saved["carried"][0], saved["carried"][1]),
         stopped=saved["stopped"],
+        disputed=saved["disputed"],
         worth=Worth.from_spec(saved["worth"]),
         rates=saved["rates"],
         # Playbooks of before these were learned have neither.

@@ -109,7 +109,10 @@ class ValueModel:
         Share of an order that came soon because of an offer that is not missing later in the window: on a page, and
         after a message.
     stopped
-        Share of the wrong orders that the customer stops in time: they cost their handling, not a return.
+        Share of the wrong orders that the customer stops where they are announced: they cost their handling, not a
+        return.
+    disputed
+        Share of the wrong orders that are not stopped which draw a complaint.
     worth
         What an outcome is worth, in money.
     rates
@@ -125,6 +128,7 @@ class ValueModel:
     basket: Basket
     carried: tuple[float, float]
     stopped: float
+    disputed: float
     worth: Worth
     rates: Mapping[str, float]
     lift: Lift = field(default_factory=Lift)
@@ -144,7 +148,7 @@ class ValueModel:
             ),
             (self.basket.usual, self.basket.pseudo_orders),
             carried=self.carried,
-            stopped=self.stopped,
+            wrong=(self.stopped, self.disputed),
             on_a_page=ON_A_PAGE,
             own_returns=(self.rates.get(OWN_RETURNS, 0.0), USUAL_ORDERS),
         )._replace(lifetime=self.still_worth.numbers)  # fmt: skip
@@ -201,6 +205,9 @@ class ValueModel:
             self.heads[name].probability(moment, served, self.rare(name, contact), of) for name in GROUNDED[1:]
         )
         still = (self.worth.margin * self.still_worth.of(moment))[of]
+        # The head knows of complaints about anything but an order of the shop's.
+        disputed = np.where(automatic, wrong * (1.0 - self._stopped(x)) * self.disputed, 0.0)
+        complained = complained + (1.0 - complained) * disputed
         money = money + self.worth.money(
             complained=complained, unsubscribed=unsubscribed, satisfied=satisfied, still_worth=still
         )
@@ -243,12 +250,17 @@ class ValueModel:
         certainty = np.nan_to_num(x[:, VALUE_COLUMN["certainty"]])
         return self.heads["wrong"].probability(moment, design, logit_of(1.0 - certainty), of)
 
+    def _stopped(self, x: F64) -> F64:
+        """Return (n,) the share of wrong orders like this that are stopped in time: none where there is no notice."""
+        return np.where(x[:, VALUE_COLUMN["announced"]] == 0.0, 0.0, self.stopped)
+
     def _placed(self, x: F64, wrong: F64, others: F64) -> F64:
         """Return (n,) money of an order the shop places: right and kept, or wrong and paid for."""
         item = self.worth.margin * np.nan_to_num(x[:, VALUE_COLUMN["item_margin"]]) * _units(x)
         unprompted = np.nan_to_num(x[:, VALUE_COLUMN["need_3"]]) * item
         sent_back = self.worth.return_cost(np.nan_to_num(x[:, VALUE_COLUMN["item_price"]]) * _units(x))
-        cost = self.stopped * self.worth.cancel_handling + (1.0 - self.stopped) * sent_back
+        stopped = self._stopped(x)
+        cost = stopped * self.worth.cancel_handling + (1.0 - stopped) * sent_back
         return np.asarray(others - unprompted + (1.0 - wrong) * item - wrong * cost, dtype=np.float64)
 
 

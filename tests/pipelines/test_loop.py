@@ -10,6 +10,7 @@ from rich.console import Console
 
 from cxreco.edge.champion import CHALLENGER, read_pointer
 from cxreco.edge.engine import Engine
+from cxreco.edge.publishing import day_to_serve
 from cxreco.edge.settings import Settings
 from cxreco.edge.store import DECISION
 from cxreco.journey import DAY, Arm
@@ -144,6 +145,18 @@ def test_what_is_champion_already_is_not_judged_against_itself(
         assert f"{loop.second.trial.version}, the latest challenger, is the champion already" in told
         assert "cxreco retrain" in told
     assert Trials(loop.settings.home).all() == before
+
+
+def test_a_champions_first_decision_does_not_miss_the_statistics_of_the_day(loop: Turned) -> None:
+    for file in (loop.settings.home / "populations").glob("*.npz"):
+        file.unlink()
+    assert promote.run(loop.settings, Console(quiet=True), version=loop.second.trial.version) == 0
+    with opened(loop.settings) as workspace:
+        engine = Engine(workspace.store, workspace.settings, clock=workspace.clock)
+        # A server that starts now finds nothing to publish, and decides by what is there.
+        assert engine.due_publication() is None
+        at = day_to_serve(workspace.store, workspace.clock())
+        assert engine.populations.version_at(at) == f"{at}-{workspace.store.position()}"
 
 
 def test_a_training_run_explains_itself(loop: Turned) -> None:

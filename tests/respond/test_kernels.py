@@ -58,9 +58,10 @@ def test_money_is_the_same_and_does_not_depend_on_the_company(playbook: Playbook
     lift = Lift(terms=(Term(weight=1.0, of=line),), kept=1.0, low=-0.4, high=0.4)
     still = StillWorth(r=0.3, alpha=20.0, a=0.8, b=2.4, p=6.0, q=3.7, gamma=15.0, usual=9.0)
     worth = replace(playbook.value.worth, complaint_share=float(rng.random()), unsubscribe_share=float(rng.random()))
-    model = replace(playbook.value, heads=taught, stopped=float(rng.random()), rates=rates, lift=lift,
-                    still_worth=still, worth=worth)  # fmt: skip
+    model = replace(playbook.value, heads=taught, stopped=float(rng.random()), disputed=float(rng.random()),
+                    rates=rates, lift=lift, still_worth=still, worth=worth)  # fmt: skip
     x = rows(seed, 7 * moments)
+    x[:, VALUE_COLUMN["announced"]] = rng.choice([0.0, 1.0, np.nan], len(x))
     mode = np.tile([0, 1, 2, 3, 4, 4, 2], moments).astype(np.int16)
     assert set(mode) == set(range(len(MODES)))
     hold = np.repeat(np.arange(moments) * 7, 7)

@@ -103,9 +103,10 @@ def test_what_an_order_takes_from_later_is_learned_and_does_not_count_twice():
         assert model.carried == (pytest.approx(share, abs=0.05), spec.carried["message"])
 
 
-def settled(rng, n, **columns):
+def settled(rng, n, announced=1.0, **columns):
     """Answers with every outcome settled, `columns` of them told and the others 0."""
     x, mode = candidates(rng, n), columns.pop("mode")
+    x[:, VALUE_COLUMN["announced"]] = announced
     told = answers_of(rng, x, mode, np.zeros(n), later=np.zeros(n))
     stopped = columns.pop("stopped", told.stopped)
     return replace(told, outcomes={**told.outcomes, **columns}, stopped=stopped)
@@ -145,15 +146,44 @@ def test_wrong_orders_that_are_stopped_in_time_cost_little_and_that_is_learned()
     mode = np.full(n, AUTOMATE, dtype=np.int16)
     wrong = (rng.random(n) < 0.4).astype(float)
     x, modes = offered(len(MODES))
-    worth = {}
+    x[:, VALUE_COLUMN["announced"]] = 1.0
+    worth, cost = {}, {}
     for share in (0.0, 1.0):
         model = loosely(settled(rng, n, mode=mode, wrong=wrong, stopped=wrong * share))
         # Some 160 wrong orders, against a belief that counts for ten.
         assert model.stopped == pytest.approx(share, abs=0.05)
         found = model.values_of(x, modes, np.zeros(modes.size, dtype=bool), np.zeros(modes.size, dtype=np.int64))
         worth[share] = found.over_hold[AUTOMATE] / found.parts["wrong"][AUTOMATE]
-    # Sent back: 4.00 of handling and a tenth of the price of 10; stopped: 0.50.
-    assert worth[1.0] - worth[0.0] == pytest.approx(4.5 * (model.stopped - (1.0 - model.stopped)), rel=0.05)
+        # Sent back: 4.00 of handling and a tenth of the price of 10, and at times a complaint of 12.00; stopped: 0.50.
+        cost[share] = model.stopped * 0.5 + (1.0 - model.stopped) * (5.0 + 12.0 * model.disputed)
+    assert worth[1.0] - worth[0.0] == pytest.approx(cost[0.0] - cost[1.0], rel=0.05)
+
+
+def test_an_order_without_notice_is_stopped_by_nobody_and_a_complaint_about_it_is_its_own():
+    rng, n = np.random.default_rng(12), 2_000
+    mode = rng.choice([0, AUTOMATE], n).astype(np.int16)
+    wrong = ((rng.random(n) < 0.4) & (mode == AUTOMATE)).astype(float)
+    silent = rng.random(n) < 0.5
+    stopped = wrong * ~silent * (rng.random(n) < 0.8)
+    disputed = (wrong > 0) & (stopped == 0) & (rng.random(n) < 0.3)
+    told = {"wrong": wrong, "stopped": stopped, "complained": disputed.astype(float)}
+    model = loosely(settled(rng, n, mode=mode, announced=np.where(silent, 0.0, 1.0), **told))
+    # Some 200 wrong orders with a notice and 240 that went through, against beliefs that count for ten.
+    assert model.stopped == pytest.approx(0.8, abs=0.08) and model.disputed == pytest.approx(0.3, abs=0.1)
+    x, modes = offered(len(MODES))
+    x[:, VALUE_COLUMN["announced"]] = np.nan
+    found = {}
+    for announced in (0.0, 1.0):
+        x[AUTOMATE, VALUE_COLUMN["announced"]] = announced
+        found[announced] = model.values_of(x, modes, np.zeros(modes.size, dtype=bool), np.zeros(modes.size, np.int64))
+    parts, more = found[0.0].parts, found[0.0].over_hold - found[1.0].over_hold
+    per_wrong = -more[AUTOMATE] / parts["wrong"][AUTOMATE]
+    # What a notice saves of a wrong order: return and complaint, less the handling of what was stopped.
+    assert per_wrong == pytest.approx(model.stopped * (5.0 + 12.0 * model.disputed - 0.5), rel=0.05)
+    assert np.all(more[:AUTOMATE] == 0.0)
+    assert parts["complained"][AUTOMATE] == pytest.approx(parts["wrong"][AUTOMATE] * model.disputed, abs=0.02)
+    # Complaints about the shop's own orders are laid at no other mode's door.
+    assert np.all(parts["complained"][:AUTOMATE] < 0.005)
 
 
 MESSY = st.integers(0, 10_000)
