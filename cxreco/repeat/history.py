@@ -209,6 +209,14 @@ def _placed(moment: int, candidates: Candidates, most: float) -> list[Would]:
     ]
 
 
+def _times_of(lines: NDArray[np.void]) -> dict[tuple[int, int], list[int]]:
+    """Return when each customer bought each item."""
+    times: dict[tuple[int, int], list[int]] = {}
+    for customer, item, at in zip(*(lines[name].tolist() for name in ("customer", "item", "at")), strict=True):
+        times.setdefault((customer, item), []).append(at)
+    return times
+
+
 def _evidence(
     log: Log,
     past: Past,
@@ -217,11 +225,7 @@ def _evidence(
 ) -> Evidence:
     """Compare orders that would have been placed with those then made unprompted; no two of one need."""
     lines = log.ticks[log.ticks["kind"] == Kind.ORDER_LINE]
-    bought: dict[tuple[int, int], list[int]] = {}
-    for customer, item, at in zip(
-        lines["customer"].tolist(), lines["item"].tolist(), lines["at"].tolist(), strict=True
-    ):
-        bought.setdefault((customer, item), []).append(at)
+    bought, ordered = (_times_of(lines[whose]) for whose in (lines["mode"] != AUTOMATE, lines["mode"] == AUTOMATE))
     seen: dict[tuple[int, int], list[int]] = {}
     rows: list[tuple[str, float, bool, float, float]] = []
     for k in np.random.default_rng(len(would)).permutation(len(would)).tolist():
@@ -231,6 +235,10 @@ def _evidence(
         if at + horizon > log.now or any(abs(at - other) < horizon for other in taken):
             continue
         taken.append(at)
+        # Once the shop had ordered it, the customer had no need to.
+        first = min((then for then in ordered.get((customer, item), ()) if at < then <= at + horizon), default=None)
+        if first is not None and not any(at < then <= first for then in bought.get((customer, item), ())):
+            continue
         shelf = log.catalogue.shelf(at)
         right = any(at < then <= at + horizon for then in bought.get((customer, item), ()))
         units = quantity if np.isfinite(quantity) else 1.0

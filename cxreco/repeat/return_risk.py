@@ -23,6 +23,8 @@ Bool = NDArray[np.bool_]
 LOOKED_BACK = 182 * DAY
 MOST = 4_000
 LEAST_RETURNED = 20
+# The share of returns after which the rest no longer matters.
+MOST_RETURNS = 0.95
 # Of the weight, which is believed to be none: 1 would move the odds in full.
 SD = 0.5
 _READ = tuple(READING[name] for name in ("orders", "returned_share", "lines_mean"))
@@ -105,8 +107,20 @@ def weight_of_own_returns(past: PastOrders, usual: float) -> float:
     return float(np.clip(fitted.coef_[0, 0], 0.0, 1.0))
 
 
-def _came_back(ticks: NDArray[np.void], worth: Worth) -> set[tuple[int, int, int]]:
-    """Return (customer, at, seq) of the orders of which something came back in time."""
+def returns_show(ticks: NDArray[np.void], worth: Worth, *, as_of: int) -> int:
+    """Return the microseconds within which most returns have come, of orders whose harm window is over by an instant.
+
+    Half the harm window where too few have come back to tell.
+    """
+    back = _came_back(ticks[ticks["at"] < as_of], worth)
+    late = np.array([came - at for (_, at, _), came in back.items() if at + worth.harm_window <= as_of])
+    if late.size < LEAST_RETURNED:
+        return worth.harm_window // 2
+    return int(np.quantile(late, MOST_RETURNS))
+
+
+def _came_back(ticks: NDArray[np.void], worth: Worth) -> dict[tuple[int, int, int], int]:
+    """Return (customer, at, seq) of the orders of which something came back in time, and when it did."""
     nobody = np.empty(0, dtype=np.int64)
     judged = Judged(customer=nobody, at=nobody, cut=nobody, ref=np.empty(0, dtype=np.uint64))
     window = worth.harm_window
@@ -115,4 +129,4 @@ def _came_back(ticks: NDArray[np.void], worth: Worth) -> set[tuple[int, int, int
     )  # fmt: skip
     hit = (found.kind == Kind.RETURNED) & (found.origin_at >= 0) & (found.at - found.origin_at <= window)
     columns = (found.customer[hit], found.origin_at[hit], found.origin_seq[hit])
-    return set(zip(*(column.tolist() for column in columns), strict=True))
+    return dict(zip(zip(*(column.tolist() for column in columns), strict=True), found.at[hit].tolist(), strict=True))

@@ -18,7 +18,7 @@ from cxreco.repeat.lifetime_log import fit_still_worth, lifetime_report
 from cxreco.repeat.lift_training import LiftRules
 from cxreco.repeat.log import Log, published
 from cxreco.repeat.messages import messages_of
-from cxreco.repeat.return_risk import returns_of
+from cxreco.repeat.return_risk import returns_of, returns_show
 from cxreco.repeat.reward import outcomes_of
 from cxreco.repeat.soon import Soon, outbound_of
 from cxreco.repeat.value_training import ANSWERED, Answers, ValueSpec, fit_value
@@ -39,7 +39,8 @@ F64 = NDArray[np.float64]
 Specs = Mapping[str, Mapping[str, Any]]
 Step = Callable[[str], None]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
-WRONG_SHOWS = 7 * DAY
+# From the decision on an order to the order.
+NOTICE = DAY
 # Specs whose change makes a challenger a change; with the same ones it is a refresh.
 DECIDING = ("actions", "guardrails", "need", "policy", "ranker", "reward", "training", "value")
 
@@ -218,9 +219,9 @@ def answers_of(
     came_soon, margin_soon = soon.after(frame, known, customer, worth.margin_share)
     heads = {name: outcomes.head(name) for name in ANSWERED}
     heads["order"] = came_soon, at + soon.window(outbound_of(frame)) <= as_of
-    # Most wrong orders show within days (cancelled in notice, sent back): to wait out the whole window would let a bad
-    # habit run for a month. What comes later still counts when it comes.
-    heads["wrong"] = heads["wrong"][0], at + WRONG_SHOWS <= as_of
+    # To wait out the whole window would let a bad habit run for a month; to wait less than returns take would count
+    # those on their way as right. What comes later still counts when it comes.
+    heads["wrong"] = heads["wrong"][0], at + NOTICE + returns_show(known, worth, as_of=as_of) <= as_of
     rows = np.argsort(at, kind="stable")
     rows = rows[heads["order"][1][rows]]
     x = decisions.x.astype(np.float64)

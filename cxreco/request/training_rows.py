@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.errors import BadInput
-from cxreco.journey import DAY, MICROS, Moment
+from cxreco.journey import DAY, MICROS, MODE_CODE, Mode, Moment
 from cxreco.recognise.layout import Kind
 from cxreco.recognise.market import Market
 from cxreco.recognise.replay import moments_of, replay
@@ -28,6 +28,7 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
+AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 VISIT_GAP = 30 * 60 * MICROS
 # A visit's label is the first order within this time of its start.
 VISIT_WINDOW = DAY
@@ -167,13 +168,16 @@ def need_rows(
     Parameters
     ----------
     until
-        Nothing after it is looked at; what had not been bought again by then counts as not seen.
+        Nothing after it is looked at; what had not been bought again by then, or before the shop ordered it, counts as
+        not seen.
     most
         Rows at most.
     items, categories
         Drawn of those the customer had bought, at each instant, at most.
     """
     lines = log.ticks[(log.ticks["kind"] == Kind.ORDER_LINE) & (log.ticks["at"] <= until)]
+    # What the shop ordered says nothing about when the customer would have.
+    unprompted, shops = lines[lines["mode"] != AUTOMATE], lines[lines["mode"] == AUTOMATE]
     since = min(log.markets[0][0], until)
     customer, at = _instants(lines, since, until, max(most // (items + categories), 1), seed)
     parts: list[NeedRows] = []
@@ -183,17 +187,18 @@ def need_rows(
         if market is None:
             continue
         rng = np.random.default_rng((seed, int(customer[index]), now // MICROS))
-        own = _lines_of(lines, int(customer[index]))
+        own, placed = (_lines_of(each, int(customer[index])) for each in (unprompted, shops))
         for name, slots, count in (("item", state.item_slots, items), ("category", state.category_slots, categories)):
             codes = _drawn(slots, count, rng)
             if not codes.size:
                 continue
+            until_placed = _days_to_next(placed, name, codes, now)
             read = item_need_features if name == "item" else category_need_features
             parts.append(
                 NeedRows(
                     x=read(state, market, codes, now),
                     days=_days_to_next(own, name, codes, now),
-                    seen=np.full(codes.size, (until - now) / DAY),
+                    seen=np.minimum((until - now) / DAY, until_placed),
                     at=np.full(codes.size, now),
                     customer=np.full(codes.size, customer[index]),
                     code=codes,

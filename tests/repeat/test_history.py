@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cxreco.journey import DAY
+from cxreco.journey import DAY, MODE_CODE, Mode
 from cxreco.recognise.layout import Kind
 from cxreco.repeat.history import Yardstick, revisit
 from cxreco.repeat.log import published
 from cxreco.repeat.soon import Soon
 from cxreco.request.candidates import VALUE_COLUMN
 from cxreco.respond.worth import Worth
+
+AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,16 @@ def test_no_two_shadow_orders_are_of_one_need_and_all_are_settled(lived, visited
     assert np.all((shadow.certainty > 0.0) & (shadow.certainty <= 1.0)) and np.all(shadow.loss >= 0.0)
     patient = visited(lived.log, most=2_000, shadow_days=21.0).shadow
     assert len(patient.category) < len(shadow.category)
+
+
+def test_what_the_shop_ordered_makes_no_shadow_order_right(lived, visited):
+    before = visited(lived.log, most=2_000, shadow_days=14.0).shadow
+    assert not before.wrong.all()
+    ticks = lived.log.ticks.copy()
+    ticks["mode"][ticks["kind"] == Kind.ORDER_LINE] = AUTOMATE
+    shadow = visited(replace(lived.log, ticks=ticks), most=2_000, shadow_days=14.0).shadow
+    # Where the shop ordered meanwhile nothing can be told; where nobody did, it was wrong as before.
+    assert shadow.wrong.all() and 0 < shadow.wrong.size < before.wrong.size
 
 
 def test_a_shadow_order_waits_one_usual_gap_and_no_longer(lived, visited):

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxreco.journey import DAY
-from cxreco.repeat.return_risk import PastOrders, past_orders, returns_of, usual_returns, weight_of_own_returns
+from cxreco.recognise.layout import TICK, Kind
+from cxreco.recognise.replay import sort_ticks
+from cxreco.repeat.return_risk import (
+    LEAST_RETURNED,
+    PastOrders,
+    past_orders,
+    returns_of,
+    returns_show,
+    usual_returns,
+    weight_of_own_returns,
+)
 from cxreco.respond.value import OWN_RETURNS, USUAL_ORDERS, own_returns
 from cxreco.respond.worth import Worth
 
@@ -85,3 +95,20 @@ def test_the_rates_that_a_model_starts_from(lived) -> None:
     assert rates["returned"] == usual_returns(log.ticks, worth, as_of=log.now)
     assert 0.0 <= rates[OWN_RETURNS] <= 1.0
     assert returns_of(log.ticks[:0], worth, as_of=log.now) == {"returned": worth.return_rate, OWN_RETURNS: 0.0}
+
+
+def test_returns_are_waited_for_as_long_as_they_take(lived) -> None:
+    worth, now = Worth.from_spec(lived.specs["reward"]), lived.log.now
+    assert returns_show(lived.log.ticks, worth, as_of=lived.log.start) == worth.harm_window // 2
+    order = np.zeros(2 * LEAST_RETURNED, TICK)
+    order["kind"], order["item"], order["category"], order["quantity"] = Kind.ORDER_LINE, 3, 1, 1.0
+    order["customer"], order["seq"] = np.arange(order.size), np.arange(order.size)
+    back = order.copy()
+    # Half of them after 2 days, the others after 9, and one after 25.
+    back["kind"], back["at"], back["seq"] = Kind.RETURNED, np.where(order["customer"] % 2, 2 * DAY, 9 * DAY), 1_000
+    back["at"][0] = 25 * DAY
+    ticks = sort_ticks(np.concatenate([order, back]))
+    assert returns_show(ticks, worth, as_of=worth.harm_window) == 9 * DAY
+    # What may still come back tells nothing yet.
+    assert returns_show(ticks, worth, as_of=worth.harm_window - 1) == worth.harm_window // 2
+    assert 0 < returns_show(lived.log.ticks, worth, as_of=now) <= worth.harm_window

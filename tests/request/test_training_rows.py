@@ -1,10 +1,12 @@
 """Training rows: what serving would have seen at the moment, and never a second later."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cxreco.errors import BadInput
-from cxreco.journey import DAY, Moment
+from cxreco.journey import DAY, MODE_CODE, Mode, Moment
 from cxreco.recognise.layout import Kind
 from cxreco.recognise.replay import moments_of, replay
 from cxreco.request.features import RANKER_COLUMN, item_features
@@ -190,6 +192,19 @@ def test_days_to_the_next_purchase_are_counted_from_the_instant(log: TrainingLog
         truth = (later.min() - rows.at[row]) / DAY if later.size else np.inf
         assert rows.days[row] == truth
         assert rows.seen[row] == (CUT - rows.at[row]) / DAY
+
+
+def test_what_the_shop_ordered_is_no_purchase_and_ends_what_was_seen(log: TrainingLog) -> None:
+    ticks = log.ticks.copy()
+    lines = np.flatnonzero(ticks["kind"] == Kind.ORDER_LINE)
+    placed = lines[np.random.default_rng(3).random(lines.size) < 0.3]
+    ticks["mode"][placed] = MODE_CODE[Mode.AUTOMATE]
+    before, rows = need_rows(log, until=CUT, most=500), need_rows(replace(log, ticks=ticks), until=CUT, most=500)
+    assert np.array_equal(rows.at, before.at) and np.array_equal(rows.x, before.x, equal_nan=True)
+    next_is_the_shops = rows.days > before.days
+    assert 0.1 < next_is_the_shops[np.isfinite(before.days)].mean() < 0.5
+    assert np.array_equal(rows.seen[next_is_the_shops], before.days[next_is_the_shops])
+    assert np.all(rows.seen <= before.seen) and np.all(rows.days >= before.days)
 
 
 def test_sampling_is_by_seed_and_bounded(log: TrainingLog) -> None:
