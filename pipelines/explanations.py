@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cxreco.pipelines.measured import HEADS
 from cxreco.pipelines.pictures import attribution_picture, coefficient_picture, driver_picture, strongest_picture
 from cxreco.repeat.explanations import (
     head_coefficients,
@@ -41,7 +42,7 @@ def explained(lessons: Lessons, playbook: Playbook, currency: str) -> dict[str, 
     priors = priors_of(lessons.specs)
     for name, head in playbook.value.heads.items():
         table = head_coefficients(head, priors.get(name), phi, mode)
-        title = f"{name}: {_ROLE.get(name, '')}, learned from {head.rows:,} rows"
+        title = f"{name}: {HEADS[name]}, learned from {head.rows:,} rows"
         drawn = coefficient_picture if name == "order" else strongest_picture
         files |= _kept(name, table, drawn(_said(table), title) if head.rows or name == "order" else None)
     moment = decisions.x[decisions.starts].astype(np.float64)
@@ -88,16 +89,6 @@ SAID: Mapping[str, str] = {
     "needs_due": "needs falling due",
     "need_top": "something is needed this week",
     "order_due": "an order is due",
-}
-_ROLE: Mapping[str, str] = {
-    "base": "would they order if nobody acted",
-    "soon": "would they order soon if nobody acted",
-    "order": "what serving adds to that, by mode",
-    "returned": "would something come back",
-    "complained": "would they complain",
-    "unsubscribed": "would they unsubscribe",
-    "satisfied": "would they say they are pleased",
-    "wrong": "would an automatic order be wrong",
 }
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from math import isfinite
 
-_HEADS = {
+# What the heads of the value model foretell.
+HEADS: Mapping[str, str] = {
     "base": "an order within the window if nobody acts",
     "soon": "an order soon if nobody acts",
     "order": "an order soon after an action",
@@ -19,6 +20,8 @@ _PARTS = {
     "trees": "trees kept; 0: none foretold later moments better",
     "later_gain": "what trees would gain on later moments, nats a moment; below 0: they would lose",
     "later_log_loss": "log loss on later moments, nats a moment; smaller is better",
+    "stopped": "share of the wrong ones that are stopped where they are announced",
+    "disputed": "share of those not stopped that draw a complaint",
     "platt_slope": "correction of its log-odds by later moments; 1: none needed",
     "platt_intercept": "correction of its log-odds by later moments; 0: none needed",
 }
@@ -46,7 +49,7 @@ def meaning(name: str, currency: str) -> str:
     head, _, part = name.partition(".")
     if name in _WHOLE:
         return _WHOLE[name].format(currency=currency)
-    return f"{_HEADS[head]}: {_PARTS[part]}" if head in _HEADS and part in _PARTS else ""
+    return f"{HEADS[head]}: {_PARTS[part]}" if head in HEADS and part in _PARTS else ""
 
 
 def measured(report: Mapping[str, float], currency: str) -> str:

@@ -280,6 +280,7 @@ def spec_hash(specs: Specs) -> str:
 def _report(lessons: Lessons, value: ValueModel, decisions: int, as_of: int) -> dict[str, float]:
     told = {name: head.report for name, head in value.heads.items()} | {"lift": value.lift.report}
     report = {f"{name}.{key}": float(number) for name, of in told.items() for key, number in of.items()}
+    report |= {"wrong.stopped": value.stopped, "wrong.disputed": value.disputed}
     report |= lifetime_report(lessons.log.ticks, as_of, lessons.worth)
     shadow = lessons.revisited.shadow
     return report | {
