@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cxreco.edge.arms import Arms
+from cxreco.edge.champion import trained_to
 from cxreco.edge.settings import Settings
 from cxreco.journey import Arm
 from cxreco.pipelines.gather import gathered
@@ -115,6 +116,8 @@ def results_of(workspace: Workspace, log: Log) -> Results:
     frame, worth = decisions.decisions, Worth.from_spec(workspace.specs["reward"])
     customer = log.code_of(list(frame["customer_id"]))
     arms = Arms.of(workspace.settings, workspace.store)
+    since = {version: trained_to(workspace.settings.home, version) for version in frame["policy_version"].unique()}
+    frame = frame.assign(trained_to=frame["policy_version"].map(since))
     assigned = assignments_of(frame, customer, lambda name: arms.dealt(name).value)
     shares = {arm.value: share for arm, share in workspace.settings.arms.items()}
     weeks = customer_weeks(assigned, log.ticks, worth=worth, as_of=log.now, order=log.order)

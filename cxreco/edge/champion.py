@@ -113,6 +113,14 @@ def kept_files(home: Path, version: str) -> tuple[dict[str, bytes], bytes]:
     return {name: content for name, content in found.items() if not name.endswith(PARTIAL)}, manifest
 
 
+def trained_to(home: Path, version: str) -> int:
+    """Return the end of the log that a playbook was learned from, microseconds; 0 where it is gone."""
+    try:
+        return int(orjson.loads((home / "playbooks" / version / "playbook.json").read_bytes())["trained_to"])
+    except (OSError, KeyError, ValueError):
+        return 0
+
+
 def load_playbook(home: Path, version: str, sha256: str = "") -> Playbook:
     """Read a playbook from the workspace.
 

@@ -89,13 +89,16 @@ class Comparison:
 def assignments_of(decisions: pd.DataFrame, customer: I64, dealt: Callable[[str], str]) -> pd.DataFrame:
     """Return who lives under which arm since when: from the first moment of theirs that was asked about.
 
+    But nobody did before the policy that answered was there: who asks of an earlier day asks what would have been.
+
     Every arm is asked about the same moments, so nothing that an arm does decides who is counted. A log may hold more
     than one dealing (another epoch, other shares): the present one begins where the log stops contradicting it.
 
     Parameters
     ----------
     decisions
-        Columns DECISIONS and `assigned_arm`, the arm the customer had been dealt.
+        Columns DECISIONS and `assigned_arm`, the arm the customer had been dealt; optionally `trained_to`, the end of
+        the log that the policy which answered was learned from, microseconds.
     customer
         (n,) code of each decision's customer, as ticks carry it.
     dealt
@@ -107,6 +110,8 @@ def assignments_of(decisions: pd.DataFrame, customer: I64, dealt: Callable[[str]
     """
     told = [name for name in ("still_worth",) if name in decisions]
     frame = decisions[["customer_id", "at", "seq", "assigned_arm", *told]].assign(customer=customer)
+    if "trained_to" in decisions:
+        frame["at"] = np.maximum(frame["at"], decisions["trained_to"])
     frame["arm"] = frame["customer_id"].map({name: str(dealt(name)) for name in frame["customer_id"].unique()})
     before = frame.loc[frame["arm"] != frame["assigned_arm"], "seq"]
     if len(before):

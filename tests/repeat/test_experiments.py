@@ -134,6 +134,13 @@ def test_everybody_is_assigned_from_the_first_moment_that_was_asked_about():
     assert found.loc["b"].to_dict() == {"customer": 7, "arm": "holdout", "from_at": 9}
 
 
+def test_nobody_lived_under_an_arm_before_its_policy_was_there():
+    """A clock that was reset asks of 1970: that moment begins with the policy that answered it."""
+    frame = asked(("a", 0, "champion"), ("b", 9, "champion"), ("a", 12, "champion")).assign(trained_to=[7, 7, 10])
+    found = assignments_of(frame, np.array([0, 1, 0]), lambda _: "champion").set_index("customer_id")
+    assert found["from_at"].to_dict() == {"a": 7, "b": 9}
+
+
 def test_a_new_dealing_begins_where_the_log_stops_contradicting_it():
     """b was in the holdout once; a's arm did not change, but what a did before the new dealing does not count."""
     frame = asked(("a", 1, "champion"), ("b", 2, "holdout"), ("b", 5, "champion"), ("a", 6, "champion"))
