@@ -247,8 +247,8 @@ def test_an_order_the_shop_places_says_what_and_how_far_it_is_trusted(
     shop: Engine, playbook: Playbook, speak: Callable[..., Any]
 ) -> None:
     orders: list[dict[str, Any]] = []
-    # Groceries of a few euros pay for no parcel that comes back: here one costs the shop nothing.
-    worth = replace(playbook.value.worth, return_handling=0.0, contact=0.0)
+    # Groceries of a few euros pay for no parcel that comes back, nor for a complaint: here they cost the shop nothing.
+    worth = replace(playbook.value.worth, return_handling=0.0, complaint=0.0, contact=0.0)
     shop.adopt(CHAMPION, sealed(replace(playbook, value=replace(playbook.value, worth=worth))))
 
     async def script(client: httpx.AsyncClient) -> None:
