@@ -61,15 +61,14 @@ def day_to_serve(store: Store, now: int) -> int:
     return -1 if last is None else min(now // DAY * DAY, last // DAY * DAY + DAY)
 
 
-def publish(settings: Settings, store: Store, shop: Shop, as_of: int) -> bool:
-    """Publish, unless another process has meanwhile; tells whether it was this one."""
+def publish(settings: Settings, store: Store, shop: Shop, as_of: int) -> None:
+    """Publish, unless another process has meanwhile."""
     folder = settings.home / "populations"
     with _one_at_a_time(folder):
         populations = Populations(folder)
         if populations.last_as_of(as_of) == as_of:
-            return False
+            return
         published(LogReader(store, shop), shop, populations, as_of, store.position())
-    return True
 
 
 def publish_apart(settings: Settings, as_of: int, stopping: threading.Event) -> None:

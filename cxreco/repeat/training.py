@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cxreco.declared import declared
 from cxreco.errors import BadSpec
-from cxreco.journey import DAY, MODE_CODE, Mode
+from cxreco.journey import DAY, HOUR, MODE_CODE, Mode
 from cxreco.recognise.undated import PLACE, PLACE_DAYS
 from cxreco.repeat.history import Revisited, Yardstick, revisit
 from cxreco.repeat.lifetime_log import fit_still_worth, lifetime_report
@@ -39,8 +39,6 @@ F64 = NDArray[np.float64]
 Specs = Mapping[str, Mapping[str, Any]]
 Step = Callable[[str], None]
 AUTOMATE = MODE_CODE[Mode.AUTOMATE]
-# From the decision on an order to the order.
-NOTICE = DAY
 # Specs whose change makes a challenger a change; with the same ones it is a refresh.
 DECIDING = ("actions", "guardrails", "need", "policy", "ranker", "reward", "training", "value")
 
@@ -172,14 +170,15 @@ def fit_playbook(lessons: Lessons, *, salt: str, until: int | None = None) -> Pl
     as_of = lessons.log.now if until is None else until
     specs, worth = lessons.specs, lessons.worth
     spec = ValueSpec.from_spec(specs["value"])
-    answers, placed = answers_of(lessons.log, worth, spec.soon, as_of=as_of, lift=spec.lift)
+    guardrails = Guardrails.from_spec(specs["guardrails"])
+    notice = guardrails.bar.notice_hours * HOUR
+    answers, placed = answers_of(lessons.log, worth, spec.soon, as_of=as_of, lift=spec.lift, notice=notice)
     undisturbed = lessons.revisited.undisturbed.before(as_of - worth.order_window)
     returns = returns_of(lessons.log.ticks, worth, as_of=as_of)
     value = replace(
         fit_value(spec, worth, undisturbed, answers, returns=returns),
         still_worth=fit_still_worth(lessons.log.ticks, as_of, worth.lifetime_days),
     )
-    guardrails = Guardrails.from_spec(specs["guardrails"])
     usual = max(value.basket.usual, 1e-6)
     return sealed(
         Playbook(
@@ -200,7 +199,7 @@ def fit_playbook(lessons: Lessons, *, salt: str, until: int | None = None) -> Pl
 
 
 def answers_of(
-    log: Log, worth: Worth, soon: Soon, *, as_of: int, lift: LiftRules | None = None
+    log: Log, worth: Worth, soon: Soon, *, as_of: int, lift: LiftRules | None = None, notice: int = DAY
 ) -> tuple[Answers, Evidence]:
     """Return what followed the decisions made before `as_of`, as was known then, and the orders placed among them.
 
@@ -208,6 +207,8 @@ def answers_of(
     ----------
     lift
         Which messages count in the trial of them; None: it is not looked at.
+    notice
+        From the decision on an order to the order, microseconds.
     """
     made = log.decisions.decisions["at"].to_numpy(np.int64) < as_of
     decisions = log.decisions.take(made)
@@ -221,7 +222,7 @@ def answers_of(
     heads["order"] = came_soon, at + soon.window(outbound_of(frame)) <= as_of
     # To wait out the whole window would let a bad habit run for a month; to wait less than returns take would count
     # those on their way as right. What comes later still counts when it comes.
-    heads["wrong"] = heads["wrong"][0], at + NOTICE + returns_show(known, worth, as_of=as_of) <= as_of
+    heads["wrong"] = heads["wrong"][0], at + notice + returns_show(known, worth, as_of=as_of) <= as_of
     rows = np.argsort(at, kind="stable")
     rows = rows[heads["order"][1][rows]]
     x = decisions.x.astype(np.float64)

@@ -88,7 +88,7 @@ def deciding(
     )
     yield "admit"
     rungs = [admission.rungs[row] for row in admission.rows]
-    candidates = trusted(only(proposed, admission.rows), rungs)
+    candidates = with_rungs(only(proposed, admission.rows), rungs)
     contact = admission.contact[admission.rows]
     values = playbook.value.values(candidates, contact)
     yield "value"
@@ -132,7 +132,7 @@ def only(candidates: Candidates, rows: NDArray[np.intp]) -> Candidates:
     )  # fmt: skip
 
 
-def trusted(candidates: Candidates, rungs: Sequence[Rung | None]) -> Candidates:
+def with_rungs(candidates: Candidates, rungs: Sequence[Rung | None]) -> Candidates:
     """Return the candidates, the orders among them with whether they are announced first."""
     if not any(rungs):
         return candidates
