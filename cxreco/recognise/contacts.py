@@ -19,7 +19,7 @@ from .layout import Kind
 SEEN, EXECUTED, WRONG, NO_CONTACT = 1, 2, 4, 8
 CONTACT_DAYS = 31
 
-_AUTOMATE = MODE_CODE[Mode.AUTOMATE]
+AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 _SPAN = CONTACT_DAYS * 86_400
 _MICROS = 1_000_000
 _LATEST = 4_294_967_295
@@ -97,7 +97,7 @@ def follow(h: np.void, contacts: Records, tick: np.void, now: int) -> tuple[floa
     elif kind in (Kind.AUTO_CANCELLED, Kind.AUTO_UNDONE):
         _close(h, contacts, tick, now)
         right, wrong = _judge(h, contacts, tick, now)
-    elif tick["mode"] == _AUTOMATE and (Kind.CANCELLED <= kind <= Kind.RETURNED or kind == Kind.COMPLAINT):
+    elif tick["mode"] == AUTOMATE and (Kind.CANCELLED <= kind <= Kind.RETURNED or kind == Kind.COMPLAINT):
         right, wrong = _judge(h, contacts, tick, now)
     h["auto_right"] = max(h["auto_right"] + right, 0.0)
     h["auto_wrong"] += wrong

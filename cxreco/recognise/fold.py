@@ -6,6 +6,8 @@ the tick before they are added to. What the fields mean is in `layout`; the rule
 
 * What a tick does to the record of its item it does to the record of its category (0, unknown, has none).
 * Several lines of one item (or category) in one order are one order of it: lines at the same second count together.
+* What the shop ordered is there and was paid for, but is no habit of the customer's: it ends the wait for an item (or
+  category), and counts in no number of orders, no interval and no mean, nor does it empty the cart.
 * A visit starts with a view, search, add or checkout more than 30 minutes after the last of these.
 * An unsubscribed channel stays so until marketing consent is granted anew.
 * Slots are bounded. The one least recently touched goes first, the smaller key among equals; a bought one is kept as
@@ -17,7 +19,7 @@ import numpy as np
 
 from cxreco.compiled import compiled
 
-from .contacts import Records, follow, reserve, seconds_of, see
+from .contacts import AUTOMATE, Records, follow, reserve, seconds_of, see
 from .layout import CATEGORY_SLOTS, CONTACT_SLOTS, ITEM_SLOTS, SLOT, Kind, Purpose
 
 KEEP_BOUGHT_DAYS = 180
@@ -86,9 +88,11 @@ def _take(h: np.void, items: Records, categories: Records, contacts: Records, ti
     if kind <= Kind.CHECKOUT:
         _browse(h, tick, now)
     elif kind == Kind.ORDER:
-        _order(h, tick, now)
-        _empty_cart(items, h["items"])
-        _empty_cart(categories, h["categories"])
+        _spend(h, tick)
+        if tick["mode"] != AUTOMATE:
+            _order(h, tick, now)
+            _empty_cart(items, h["items"])
+            _empty_cart(categories, h["categories"])
     elif Kind.CANCELLED <= kind <= Kind.RETURNED:
         h["returned_180"] += 1.0
     elif Kind.DECIDED <= kind <= Kind.DISMISSED:
@@ -181,6 +185,10 @@ def _order(h: np.void, tick: np.void, now: int) -> None:
     h["price_mean"] = _mean(h["price_mean"], tick["price"], n)
     h["orders"] = n
     h["last_order_at"] = now
+
+
+@compiled
+def _spend(h: np.void, tick: np.void) -> None:
     h["orders_30"] += 1.0
     h["orders_180"] += 1.0
     if not np.isnan(tick["value"]):
@@ -316,7 +324,13 @@ def _note_in(s: np.void, tick: np.void, now: int) -> None:
     elif kind == Kind.REMOVE:
         s["cart"] = 0.0 if np.isnan(tick["quantity"]) else max(0.0, s["cart"] - tick["quantity"])
     elif kind == Kind.ORDER_LINE:
-        _buy(s, tick, now)
+        if tick["mode"] == AUTOMATE:
+            _receive(s, tick, now)
+        else:
+            _buy(s, tick, now)
+        if not np.isnan(tick["price"]):
+            s["last_price"] = tick["price"]
+        s["cart"] = 0.0
     elif Kind.CANCELLED <= kind <= Kind.RETURNED:
         s["returned"] += 1.0
     elif kind == Kind.ACCEPTED:
@@ -326,23 +340,39 @@ def _note_in(s: np.void, tick: np.void, now: int) -> None:
 
 
 @compiled
+def _units(tick: np.void) -> float:
+    return 1.0 if np.isnan(tick["quantity"]) else float(tick["quantity"])
+
+
+@compiled
 def _buy(s: np.void, tick: np.void, now: int) -> None:
-    quantity = 1.0 if np.isnan(tick["quantity"]) else tick["quantity"]
+    quantity = _units(tick)
     n = s["orders"] + 1
     if n > 1 and s["last_at"] == now:
         s["last_quantity"] += quantity
         s["quantity_mean"] += quantity / s["orders"]
+        return
+    if n > 1:
+        _interval(s, (now - s["last_at"]) / _DAY, n - 1)
     else:
-        if n > 1:
-            _interval(s, (now - s["last_at"]) / _DAY, n - 1)
-        else:
-            s["first_at"] = now
-        s["quantity_mean"] = _mean(s["quantity_mean"], quantity, n)
-        s["last_quantity"] = quantity
-        s["bought_30"] += 1.0
-        s["bought_180"] += 1.0
-        s["orders"] = n
-        s["last_at"] = now
-    if not np.isnan(tick["price"]):
-        s["last_price"] = tick["price"]
-    s["cart"] = 0.0
+        s["first_at"] = now
+    s["quantity_mean"] = _mean(s["quantity_mean"], quantity, n)
+    s["orders"] = n
+    _get(s, quantity, now)
+
+
+@compiled
+def _receive(s: np.void, tick: np.void, now: int) -> None:
+    """Take what the shop ordered: nothing of the customer's own rhythm."""
+    if s["last_at"] == now:
+        s["last_quantity"] += _units(tick)
+    else:
+        _get(s, _units(tick), now)
+
+
+@compiled
+def _get(s: np.void, quantity: float, now: int) -> None:
+    s["last_quantity"] = quantity
+    s["bought_30"] += 1.0
+    s["bought_180"] += 1.0
+    s["last_at"] = now

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import numpy as np
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 
 ITEM_SLOTS = 192
 CATEGORY_SLOTS = 48

@@ -15,6 +15,7 @@ from cxreco.journey import DAY
 
 from .affinity import Purchases, alike_of, factors_of, neighbours_of
 from .catalogue import Shelf
+from .contacts import AUTOMATE
 from .kinship import LEAST_BUYERS, Kin, kin_of, new_items
 from .layout import Kind
 from .postings import postings_of, texts_of
@@ -261,7 +262,9 @@ def population_of(
     category = np.asarray(shelf.category, dtype=np.int64)
     n_categories = len(shelf.category_names)
     customers, customer = np.unique(ticks["customer"], return_inverse=True)
-    bought, pair, pair_days = _purchases(lines, customer[is_line], n)
+    # What the shop ordered was sold, but is nobody's habit.
+    own = lines["mode"] != AUTOMATE
+    bought, pair, pair_days = _purchases(lines[own], customer[is_line][own], n)
     # A log shorter than a window is compared with what it could have held.
     known_days = max((as_of - int(lines["at"].min())) / DAY, 1.0) if lines.size else 1.0
     popularity, trend = sales(lines, as_of, n, known_days)

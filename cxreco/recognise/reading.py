@@ -9,16 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cxreco.compiled import compiled
-from cxreco.journey import MICROS, MODE_CODE, Mode
+from cxreco.journey import MICROS
 
-from .contacts import EXECUTED, NO_CONTACT, WRONG
+from .contacts import AUTOMATE, EXECUTED, NO_CONTACT, WRONG
 from .layout import SURVEYS, Channel
 from .state import State
 
 _DAY_S = 86_400
 _LATEST_S = 2**32 - 1
 _GRANTED, _REFUSED = 1, 2
-_AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 
 
 def seconds(at: int) -> int:
@@ -98,7 +97,7 @@ def count_executed(contacts: NDArray[np.void], now_s: int, days: float) -> int:
 def open_automatic_orders(state: State, at: int) -> int:
     """Count automatic orders that were announced and are neither executed, cancelled nor expired."""
     contacts = state.contact_slots
-    waiting = (contacts["mode"] == _AUTOMATE) & (contacts["shown"] & (EXECUTED | WRONG) == 0)
+    waiting = (contacts["mode"] == AUTOMATE) & (contacts["shown"] & (EXECUTED | WRONG) == 0)
     return int(np.count_nonzero(waiting & (contacts["until"] >= seconds(at))))
 
 

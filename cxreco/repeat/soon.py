@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cxreco.errors import BadSpec
 from cxreco.journey import HOUR, Surface
+from cxreco.recognise.contacts import AUTOMATE
 from cxreco.repeat.attribution import bought_after
 from cxreco.repeat.origins import F64, I64, Judged
 
@@ -43,7 +44,11 @@ class Soon:
     def bought(
         self, ticks: NDArray[np.void], judged: Judged, outbound: NDArray[np.bool_], margin_share: float
     ) -> tuple[F64, F64]:
-        """Return (n,) whether an order came soon, 0 or 1, and the margin bought by then."""
+        """Return (n,) whether an order came soon, 0 or 1, and the margin bought by then.
+
+        An order of the shop's own, placed meanwhile, answers nothing.
+        """
+        ticks = ticks[ticks["mode"] != AUTOMATE]
         ordered, margin = np.zeros(outbound.size), np.zeros(outbound.size)
         for away in (False, True):
             rows = outbound == away

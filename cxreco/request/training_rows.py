@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.errors import BadInput
-from cxreco.journey import DAY, MICROS, MODE_CODE, Mode, Moment
+from cxreco.journey import DAY, MICROS, Moment
+from cxreco.recognise.contacts import AUTOMATE
 from cxreco.recognise.layout import Kind
 from cxreco.recognise.market import Market
 from cxreco.recognise.replay import moments_of, replay
@@ -28,7 +29,6 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 VISIT_GAP = 30 * 60 * MICROS
 # A visit's label is the first order within this time of its start.
 VISIT_WINDOW = DAY
@@ -269,6 +269,8 @@ def _masked(past: _Past, share: float, seed: int) -> _Past:
 
 def _orders(ticks: NDArray[np.void], until: int) -> _Orders:
     lines = ticks[(ticks["kind"] == Kind.ORDER_LINE) & (ticks["item"] >= 0) & (ticks["at"] <= until)]
+    # What the shop ordered is nobody's choice.
+    lines = lines[lines["mode"] != AUTOMATE]
     new = np.ones(lines.size, dtype=np.bool_)
     new[1:] = (lines["customer"][1:] != lines["customer"][:-1]) | (lines["at"][1:] != lines["at"][:-1])
     start = np.flatnonzero(new)

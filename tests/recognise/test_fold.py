@@ -70,6 +70,26 @@ def test_lines_of_one_order_are_one_order_of_the_item_and_of_the_category():
     assert (state.head[0]["orders"], state.head[0]["lines_mean"]) == (2, 2.0)
 
 
+def test_what_the_shop_ordered_ends_the_wait_and_is_no_habit():
+    own = [*order(0, 2), *order(10, 2), *order(24, 2)]
+    placed = [(kind, days, {**more, "mode": AUTOMATE, "ref": 9}) for kind, days, more in order(30, 2, 2)]
+    before, after = fold(*own), fold(*own, (Kind.ADD, 29, {"item": 4, "category": 1}), *placed)
+    for then, now in ((before.slot(2), after.slot(2)), (before.category_slot(1), after.category_slot(1))):
+        for name in ("orders", "first_at", "gap_mean", "gap_m2", "quantity_mean"):
+            assert now[name] == then[name]
+        assert now["last_at"] - then["last_at"] == 6 * 86_400
+        assert now["last_quantity"] == 2.0
+        assert now["bought_30"] == pytest.approx(then["bought_30"] * 2 ** (-6 / 30) + 1.0)
+    head = after.head[0]
+    assert all(head[name] == before.head[0][name] for name in ("orders", "last_order_at", "gap_mean", "value_mean"))
+    assert head["spend_30"] == pytest.approx(before.head[0]["spend_30"] * 2 ** (-6 / 30) + 10.0)
+    assert after.slot(4)["cart"] == 1.0
+    # The next wait begins with what is there, and the first purchase of one's own is the first.
+    after.fold(log(*order(42, 2)))
+    assert (after.slot(2)["orders"], after.slot(2)["gap_mean"]) == (4, 12.0)
+    assert fold(*placed, *order(42, 2)).slot(2)["orders"] == 1
+
+
 def test_unknown_money_leaves_the_means_and_sums_alone():
     state = fold(*order(0, 1, value=math.nan), *order(1, 1, value=8.0), *order(2, 1, value=math.nan))
     head = state.head[0]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from cxreco.errors import BadInput
-from cxreco.journey import DAY, HOUR, Item
+from cxreco.journey import DAY, HOUR, MODE_CODE, Item, Mode
 from cxreco.recognise import affinity
 from cxreco.recognise.catalogue import Catalogue
 from cxreco.recognise.codes import Codes
@@ -33,6 +33,17 @@ def ticks_of(rows):
 
 def bought(customer, item, *days):
     return [(customer, item, day, Kind.ORDER_LINE, 1.0) for day in days]
+
+
+def test_what_the_shop_ordered_was_sold_but_is_nobodys_habit():
+    rows = bought(1, 0, 300, 330, 360) + bought(2, 0, 310, 340) + bought(2, 1, 310)
+    more = ticks_of(rows + bought(1, 0, 365) + bought(2, 1, 341))
+    more["mode"][len(rows) :] = MODE_CODE[Mode.AUTOMATE]
+    without, with_them = (population_of(ticks, shelf_of(2), AS_OF) for ticks in (ticks_of(rows), more))
+    for name in ("gap_mean", "gap_sd", "repeat_share", "buyers", "neighbours", "lift"):
+        assert np.array_equal(getattr(with_them, name), getattr(without, name)), name
+    assert np.all(with_them.popularity > without.popularity)
+    assert np.all(with_them.last_sold_at > without.last_sold_at)
 
 
 def random_ticks(seed, rows=400, items=12, customers=15, days=420):

@@ -86,10 +86,19 @@ def test_what_the_shop_ordered_makes_no_shadow_order_right(lived, visited):
     before = visited(lived.log, most=2_000, shadow_days=14.0).shadow
     assert not before.wrong.all()
     ticks = lived.log.ticks.copy()
-    ticks["mode"][ticks["kind"] == Kind.ORDER_LINE] = AUTOMATE
+    late = (ticks["kind"] == Kind.ORDER_LINE) & (ticks["at"] > lived.log.now - 25 * DAY)
+    ticks["mode"][late] = AUTOMATE
     shadow = visited(replace(lived.log, ticks=ticks), most=2_000, shadow_days=14.0).shadow
     # Where the shop ordered meanwhile nothing can be told; where nobody did, it was wrong as before.
     assert shadow.wrong.all() and 0 < shadow.wrong.size < before.wrong.size
+
+
+def test_what_the_shop_ordered_is_no_answer(lived, visited):
+    found = visited(lived.log, most=2_000).undisturbed
+    ticks = lived.log.ticks.copy()
+    ticks["mode"][np.isin(ticks["kind"], (Kind.ORDER, Kind.ORDER_LINE)) & (ticks["at"] > found.at.min())] = AUTOMATE
+    placed = visited(replace(lived.log, ticks=ticks), most=2_000).undisturbed
+    assert found.soon.any() and not placed.soon.any() and placed.ordered.any()
 
 
 def test_a_shadow_order_waits_one_usual_gap_and_no_longer(lived, visited):

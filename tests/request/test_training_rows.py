@@ -194,17 +194,30 @@ def test_days_to_the_next_purchase_are_counted_from_the_instant(log: TrainingLog
         assert rows.seen[row] == (CUT - rows.at[row]) / DAY
 
 
-def test_what_the_shop_ordered_is_no_purchase_and_ends_what_was_seen(log: TrainingLog) -> None:
+def shops_own(log: TrainingLog, since: int, share: float) -> TrainingLog:
+    """Return the log with a share of the order lines from an instant on placed by the shop."""
     ticks = log.ticks.copy()
-    lines = np.flatnonzero(ticks["kind"] == Kind.ORDER_LINE)
-    placed = lines[np.random.default_rng(3).random(lines.size) < 0.3]
-    ticks["mode"][placed] = MODE_CODE[Mode.AUTOMATE]
-    before, rows = need_rows(log, until=CUT, most=500), need_rows(replace(log, ticks=ticks), until=CUT, most=500)
-    assert np.array_equal(rows.at, before.at) and np.array_equal(rows.x, before.x, equal_nan=True)
-    next_is_the_shops = rows.days > before.days
-    assert 0.1 < next_is_the_shops[np.isfinite(before.days)].mean() < 0.5
-    assert np.array_equal(rows.seen[next_is_the_shops], before.days[next_is_the_shops])
-    assert np.all(rows.seen <= before.seen) and np.all(rows.days >= before.days)
+    lines = np.flatnonzero((ticks["kind"] == Kind.ORDER_LINE) & (ticks["at"] > since))
+    ticks["mode"][lines[np.random.default_rng(3).random(lines.size) < share]] = MODE_CODE[Mode.AUTOMATE]
+    return replace(log, ticks=ticks)
+
+
+def test_what_the_shop_ordered_is_no_purchase_and_ends_what_was_seen(log: TrainingLog) -> None:
+    since = 90 * DAY
+    before, rows = (need_rows(each, until=CUT, most=2_000) for each in (log, shops_own(log, since, 0.3)))
+    then, now = (np.flatnonzero(each.at <= since) for each in (before, rows))
+    assert then.size > 300 and np.array_equal(rows.at[now], before.at[then])
+    assert np.array_equal(rows.x[now], before.x[then], equal_nan=True)
+    days, seen, own_days, own_seen = before.days[then], before.seen[then], rows.days[now], rows.seen[now]
+    next_is_the_shops = own_days > days
+    assert 0.02 < next_is_the_shops[np.isfinite(days)].mean() < 0.5
+    assert np.array_equal(own_seen[next_is_the_shops], days[next_is_the_shops])
+    assert np.all(own_seen <= seen) and np.all(own_days >= days)
+
+
+def test_the_shops_own_orders_are_nobodys_choice(log: TrainingLog) -> None:
+    rows = ranker_rows(shops_own(log, 0, 1.0), until=CUT, most=10**6)
+    assert len(rows) and not rows.y.any()
 
 
 def test_sampling_is_by_seed_and_bounded(log: TrainingLog) -> None:
