@@ -22,9 +22,10 @@ def contest(monkeypatch):
     import contest.results as results
     import contest.sights as sights
     import contest.standings as standings
+    import contest.tables as tables
     import contest.ways as ways
 
-    names = (peer_process, plugs, results, sights, standings, ways)
+    names = (peer_process, plugs, results, sights, standings, tables, ways)
     return {module.__name__.rpartition(".")[2]: module for module in names}
 
 
@@ -75,6 +76,19 @@ def test_the_gap_is_closed_from_random_to_the_oracle(contest):
     assert found.of_tenure("cxreco", "random", 0, 3)[0] == 2
     (full,) = contest["standings"].standings(rows[:-1], contest["ways"].NAMES)
     assert full.seeds == (1, 2)
+
+
+def test_a_shop_in_one_line_stands_beside_its_best_bandit(contest):
+    rows = [row("random", money=(0.0, 1.0, 2.0, 3.0)), row("oracle", money=(6.0, 7.0, 8.0, 9.0)), row("rules")]
+    rows += [row("cxreco", money=(4.0, 5.0, 6.0, 7.0)), row("vw-regcb", money=(0.0, 1.0, 2.0, 3.0))]
+    rows += [row("vw-cover", money=(2.5, 3.5, 4.5, 5.5)), row("cxreco", seed=2)]
+    table = contest["tables"].summary(rows)
+    cells = [list(column.cells) for column in table.columns]
+    assert cells[0] == ["staples, 1", "staples, 2"]
+    assert cells[1] == ["1.83", "0.83"]
+    assert cells[2][0].startswith("+1.00") and cells[3][0].startswith("+0.50")
+    assert cells[2][1] == cells[3][1] == cells[4][0] == ""
+    assert cells[-1][0].startswith("67%") and cells[-1][1] == ""
 
 
 def test_a_masked_customer_is_like_any_other(contest):

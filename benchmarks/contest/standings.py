@@ -29,11 +29,12 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    def said(self, digits: int = 2, *, share: bool = False) -> str:
+    def said(self, digits: int = 2, *, share: bool = False, signed: bool = False) -> str:
         """Return it for a table."""
         if share:
             return f"{self.mean:.0%} ({self.low:.0%} to {self.high:.0%})"
-        return f"{self.mean:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
+        mean = f"{self.mean:{'+' if signed else ''}.{digits}f}"
+        return f"{mean} ({self.low:.{digits}f} to {self.high:.{digits}f})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
