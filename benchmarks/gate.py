@@ -139,7 +139,8 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="measured anew; others stay as kept")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "gate.json")
     asked = parser.parse_args()
-    console, begun = Console(), time.perf_counter()
+    console = Console() if Console().is_terminal else Console(width=180)
+    begun = time.perf_counter()
     found: Found = json.loads(asked.out.read_text()) if asked.out.exists() else {}
     ran = {"where": hardware(), "sims": asked.sims, "every": asked.every}
     found |= measured(asked.sims, asked.every, asked.parts, console)

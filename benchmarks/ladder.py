@@ -290,7 +290,7 @@ def main() -> int:
     parser.add_argument("--lives", type=int, default=40, help="simulated drifts a row")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "ladder.json")
     asked = parser.parse_args()
-    console = Console()
+    console = Console() if Console().is_terminal else Console(width=180)
     begun = time.perf_counter()
     found: Found = {"where": hardware(), "confidence": CONFIDENCE, "gain": GAIN, "loss": LOSS, "guarantee": []}
     with console.status("shops") as status:

@@ -209,7 +209,7 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=("coverage", "open_bandit"), default=["coverage", "open_bandit"])
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "off_policy.json")
     asked = parser.parse_args()
-    console = Console()
+    console = Console() if Console().is_terminal else Console(width=180)
     begun = time.perf_counter()
     found: Found = {"where": hardware()}
     with console.status("simulating") as status:

@@ -154,7 +154,7 @@ def main() -> int:
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "retrieval.json")
     asked = parser.parse_args()
-    console = Console()
+    console = Console() if Console().is_terminal else Console(width=180)
     found: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"), **hardware(), "peer": list(HNSWLIB), "sizes": {},
     }  # fmt: skip

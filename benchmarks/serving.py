@@ -273,7 +273,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="a new folder for the workspace, kept for a look at it")
     asked = parser.parse_args()
     asked.soak = (20.0 if asked.quick else 600.0) if asked.soak is None else min(asked.soak, 3_600.0)
-    console = Console()
+    console = Console() if Console().is_terminal else Console(width=180)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     found = measured(asked, console)
     report.show(found, console)

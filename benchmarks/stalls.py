@@ -140,7 +140,7 @@ def main() -> int:
     for items, rows in found["late_ms"].items():
         for late, row in rows.items():
             lates.add_row(items, late, *(f"{ms:.1f}" for ms in row.values()))
-    console = Console()
+    console = Console() if Console().is_terminal else Console(width=180)
     console.print(table)
     console.print(lates)
     console.print(f"{found['event_us']:.1f} us to read an event of a customer's log", highlight=False)

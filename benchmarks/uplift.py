@@ -193,7 +193,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one seed and few resamples: to see that it works")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "uplift.json")
     asked = parser.parse_args()
-    console = Console()
+    console = Console() if Console().is_terminal else Console(width=180)
     rivals = [] if asked.alone else peers.installed()
     missing = [name for name in peers.LIBRARIES if name not in rivals]
     if missing and not asked.alone:
