@@ -73,7 +73,7 @@ def judged_before(workspace: Workspace, log: Log) -> bool:
 
 def turned(workspace: Workspace, step: Step) -> Round:
     """Turn the repeat loop once: roll back on harm, train, judge on later days, promote if the gate opens."""
-    check_specs(workspace.specs.tables)
+    check_specs(workspace.specs.tables, currency=workspace.settings.currency)
     log = gathered(workspace, step)
     harm = ""
     if not judged_before(workspace, log):

@@ -22,7 +22,7 @@ from cxreco.respond.playbook import Playbook
 def run(settings: Settings, console: Console) -> int:
     """Train and register a challenger."""
     with opened(there(settings)) as workspace:
-        check_specs(workspace.specs.tables)
+        check_specs(workspace.specs.tables, currency=workspace.settings.currency)
         with steps(console) as step:
             trial, playbook = trained(workspace, gathered(workspace, step), step)
         console.print(summary(trial, playbook), highlight=False)

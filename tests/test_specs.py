@@ -144,6 +144,14 @@ def test_a_slip_in_a_spec_is_named_before_anything_is_learned(
         check_specs(load_specs(tmp_path).tables)
 
 
+def test_prices_of_outcomes_in_another_money_are_not_taken_for_ours(tmp_path: Path) -> None:
+    tables = load_specs(tmp_path).tables
+    check_specs(tables, currency="EUR")
+    with pytest.raises(BadSpec, match=r"reward\.toml, currency.*in EUR, the workspace counts in JPY"):
+        check_specs(tables, currency="JPY")
+    check_specs({**tables, "reward": {**tables["reward"], "currency": "JPY"}}, currency="JPY")
+
+
 def test_a_spec_that_nobody_reads_is_no_spec(tmp_path: Path) -> None:
     """Who edits `rankr.toml` would wait for a difference that never comes."""
     write_default_specs(tmp_path)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cxreco.errors import BadSpec
 from cxreco.repeat.promotion import PromotionRules
 from cxreco.repeat.training import TrainingSpec
 from cxreco.repeat.value_training import ValueSpec
@@ -14,8 +15,13 @@ from cxreco.respond.policy import Policy
 from cxreco.respond.worth import Worth
 
 
-def check_specs(specs: Mapping[str, Mapping[str, Any]]) -> None:
+def check_specs(specs: Mapping[str, Mapping[str, Any]], *, currency: str | None = None) -> None:
     """Read every spec of training and judging, so that a slip is said before the work, not in its midst.
+
+    Parameters
+    ----------
+    currency
+        Of the workspace; what outcomes are worth must be in it. None: not looked at.
 
     Raises
     ------
@@ -35,3 +41,10 @@ def check_specs(specs: Mapping[str, Mapping[str, Any]]) -> None:
     }
     for name, read in readers.items():
         read(specs[name])
+    stated = Worth.from_spec(specs["reward"]).currency
+    if currency is not None and stated != currency:
+        raise BadSpec(
+            f"what outcomes are worth is in {stated}, the workspace counts in {currency}: say it in {currency}, and set "
+            f'currency = "{currency}" there',
+            where="reward.toml, currency",
+        )
