@@ -44,7 +44,7 @@ def check_specs(specs: Mapping[str, Mapping[str, Any]], *, currency: str | None 
     stated = Worth.from_spec(specs["reward"]).currency
     if currency is not None and stated != currency:
         raise BadSpec(
-            f"what outcomes are worth is in {stated}, the workspace counts in {currency}: say it in {currency}, and set "
+            f"what outcomes are worth is in {stated}, the workspace counts in {currency}: say it in that, and set "
             f'currency = "{currency}" there',
             where="reward.toml, currency",
         )
