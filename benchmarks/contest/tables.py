@@ -46,19 +46,19 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> Table:
         shop = tuple(row[name] for name in ("world", "seed", "customers", "history", "weeks"))
         shops.setdefault(shop, []).append(row)
     for (world, seed, *_), lived in sorted(shops.items()):
-        for shop in standings(lived, NAMES):
-            if OWN in shop.rows:
-                table.add_row(f"{world}, {seed}", *_summed_up(shop))
+        for standing in standings(lived, NAMES):
+            if OWN in standing.rows:
+                table.add_row(f"{world}, {seed}", *_summed_up(standing))
     return table
 
 
-def _summed_up(shop: Standing) -> Iterator[str]:
-    yield f"{shop.takings(OWN).mean:.2f}"
+def _summed_up(standing: Standing) -> Iterator[str]:
+    yield f"{standing.takings(OWN).mean:.2f}"
     for rivals in RIVALS.values():
-        there = [name for name in rivals if name in shop.rows]
-        best = max(there, key=lambda name: shop.takings(name).mean, default=None)
-        yield shop.ahead(OWN, best).said(signed=True) if best else ""
-    closed = shop.closed(OWN)
+        there = [name for name in rivals if name in standing.rows]
+        best = max(there, key=lambda name: standing.takings(name).mean, default=None)
+        yield standing.ahead(OWN, best).said(signed=True) if best else ""
+    closed = standing.closed(OWN)
     yield closed.said(share=True) if closed else ""
 
 
