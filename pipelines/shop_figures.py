@@ -7,6 +7,7 @@ customers (Efron 1979), differences are paired.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,8 @@ class Needs:
 
     Attributes
     ----------
+    customer, item
+        Codes: whose next purchase of what.
     chance
         (n, len(HORIZONS)) foretold probabilities of the next purchase within each.
     days
@@ -86,6 +89,8 @@ class Needs:
         As `chance`, by the BG/NBD.
     """
 
+    customer: I64
+    item: I32
     chance: F64
     days: F64
     foretold: F64
@@ -180,22 +185,23 @@ def needs(model: NeedModel, log: Log, market: Market, cut: int, *, customers: in
     rng = np.random.default_rng(seed)
     if who.size > customers:
         who = np.sort(rng.choice(who, customers, replace=False))
-    parts: list[tuple[F64, ...]] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
     for row, state in replay(log.ticks, moments_of(who, np.full(who.size, cut - 1))):
         codes = _some(state, items, rng)
         if codes.size:
             low, high = np.searchsorted(lines["customer"], [who[row], who[row] + 1])
             grid = model.grid(item_need_features(state, market, codes, cut - 1))
             gaps = np.array([_rhythm(lines[low:high], code, cut) for code in codes.tolist()])
-            parts.append((model.read(grid, HORIZONS), _median_within(model, grid), gaps))
+            whose = np.full(codes.size, who[row], dtype=np.int64)
+            parts.append((whose, codes, model.read(grid, HORIZONS), _median_within(model, grid), gaps))
     if not parts:
         raise BadInput("nobody ordered before the weeks that are foretold: the log is too short to measure on")
-    chance, foretold, gaps = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    customer, item, chance, foretold, gaps = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     bought = Purchases(repeats=gaps[:, 3], last=gaps[:, 4], age=gaps[:, 5])
     rival = fit_activity(bought)
     return Needs(
-        chance=chance, days=gaps[:, 0], foretold=foretold, mean_gap=gaps[:, 1], last_gap=gaps[:, 2],
-        bg_nbd=rival.median_within(bought, HORIZONS[-1]),
+        customer=customer, item=item, chance=chance, days=gaps[:, 0], foretold=foretold, mean_gap=gaps[:, 1],
+        last_gap=gaps[:, 2], bg_nbd=rival.median_within(bought, HORIZONS[-1]),
         bg_nbd_chance=np.column_stack([rival.within(bought, days) for days in HORIZONS]),
     )  # fmt: skip
 

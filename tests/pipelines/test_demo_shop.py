@@ -66,6 +66,8 @@ def test_reliability_compares_bins_of_equal_size() -> None:
 
 def test_timing_counts_only_what_came_and_had_a_gap() -> None:
     found = shop_figures.Needs(
+        customer=np.arange(4),
+        item=np.zeros(4, np.int32),
         chance=np.zeros((4, 2)),
         days=np.array([10.0, np.inf, 4.0, 20.0]),
         foretold=np.array([9.0, 5.0, 7.0, 28.0]),
