@@ -84,8 +84,8 @@ def test_a_shop_in_one_line_stands_beside_its_best_bandit(contest):
     rows += [row("vw-cover", money=(2.5, 3.5, 4.5, 5.5)), row("cxreco", seed=2)]
     table = contest["tables"].summary(rows)
     cells = [list(column.cells) for column in table.columns]
-    assert cells[0] == ["staples, 1", "staples, 2"]
-    assert cells[1] == ["1.83", "0.83"]
+    assert cells[0] == ["staples, 1", "staples, 2", "all below 101"]
+    assert cells[1] == ["1.83", "0.83", ""] and cells[2][2] == cells[2][0]
     assert cells[2][0].startswith("+1.00") and cells[3][0].startswith("+0.50")
     assert cells[2][1] == cells[3][1] == cells[4][0] == ""
     assert cells[-1][0].startswith("67%") and cells[-1][1] == ""

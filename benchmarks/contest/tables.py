@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from rich.box import MARKDOWN
 from rich.table import Table
 
-from contest.standings import TENURES, Standing, standings
+from contest.standings import F64, TENURES, Standing, over, standings
 from contest.ways import NAMES, OWN, label_of
 from cxreco.journey import MODES
 
@@ -18,6 +19,8 @@ RIVALS: Mapping[str, Sequence[str]] = {
     "no individual state": ("cxreco-masked",),
     "no exploration": ("cxreco-greedy",),
 }
+# Comparators were tuned on seeds from here on.
+FIRST_FOR_DEVELOPMENT = 101
 SHORT = ("hold", "respond", "curate", "coach", "automatic")
 
 
@@ -45,21 +48,34 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         shop = tuple(row[name] for name in ("world", "seed", "customers", "history", "weeks"))
         shops.setdefault(shop, []).append(row)
+    ahead: dict[str, list[F64]] = {what: [] for what in RIVALS}
     for (world, seed, *_), lived in sorted(shops.items()):
         for standing in standings(lived, NAMES):
             if OWN in standing.rows:
-                table.add_row(f"{world}, {seed}", *_summed_up(standing))
+                apart = _apart(standing)
+                closed = standing.closed(OWN)
+                table.add_row(
+                    f"{world}, {seed}",
+                    f"{standing.takings(OWN).mean:.2f}",
+                    *(over(apart[what]).said(signed=True) if what in apart else "" for what in RIVALS),
+                    closed.said(share=True) if closed else "",
+                )
+                for what in apart if seed < FIRST_FOR_DEVELOPMENT else ():
+                    ahead[what].append(apart[what])
+    pooled = (over(np.concatenate(each)).said(signed=True) if each else "" for each in ahead.values())
+    table.add_row(f"all below {FIRST_FOR_DEVELOPMENT}", "", *pooled, "")
     return table
 
 
-def _summed_up(standing: Standing) -> Iterator[str]:
-    yield f"{standing.takings(OWN).mean:.2f}"
-    for rivals in RIVALS.values():
+def _apart(standing: Standing) -> dict[str, F64]:
+    """Return by how much each customer is worth more than with the best of each kind of rival."""
+    out = {}
+    for what, rivals in RIVALS.items():
         there = [name for name in rivals if name in standing.rows]
-        best = max(there, key=lambda name: standing.takings(name).mean, default=None)
-        yield standing.ahead(OWN, best).said(signed=True) if best else ""
-    closed = standing.closed(OWN)
-    yield closed.said(share=True) if closed else ""
+        if there:
+            best = max(there, key=lambda name: standing.takings(name).mean)
+            out[what] = (standing.money(OWN) - standing.money(best)).ravel()
+    return out
 
 
 def takings(standing: Standing) -> Table:
