@@ -11,6 +11,7 @@ intervals are percentile bootstraps (Efron 1979) over purchases and, of chances,
 import argparse
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from cxreco.pipelines.workspace import Workspace, opened
 from cxreco.recognise.contract import read_time
 from cxreco.repeat.log import Log, market_at, published
 from cxreco.repeat.training import TrainingSpec
+from cxreco.request.cupboard_fitting import fit_cupboard
 from cxreco.request.need import NeedModel
 from cxreco.request.training_rows import need_rows
 from cxreco.world import World
@@ -56,9 +58,11 @@ def foretold(workspace: Workspace, log: Log, cut: int, step: Step, customers: in
     spec = TrainingSpec.from_spec(workspace.specs["training"])
     training = published(past, since=cut - int(spec.window_days * DAY), every_days=spec.publish_every_days)
     step("learning when a need returns")
+    cupboard = fit_cupboard(past.ticks, until=cut, seed=spec.seed).tables
+    training = replace(training, cupboard=cupboard)
     rows = need_rows(training, until=cut, most=spec.need_rows, seed=spec.seed)
     model = NeedModel.from_spec(workspace.specs["need"]).fit(rows)
-    return figures.needs(model, log, market_at(past, cut), cut, customers=customers, items=8)
+    return figures.needs(model, log, market_at(past, cut), cut, customers=customers, items=8, cupboard=cupboard)
 
 
 def truly(world: World, log: Log, asked: Needs, lives: int, step: Step) -> F64:

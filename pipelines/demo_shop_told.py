@@ -39,7 +39,10 @@ class Later:
 
 def replenishment(later: Later, pictures: Path, console: Console) -> Metrics:
     """Print and draw how the foretold chances of buying an item again held, and how far off the foretold day was."""
-    found = figures.needs(later.models.need, later.log, later.market, later.cut, customers=CUSTOMERS, items=ITEMS)
+    need, cupboard = later.models.need, later.models.cupboard.tables
+    found = figures.needs(
+        need, later.log, later.market, later.cut, customers=CUSTOMERS, items=ITEMS, cupboard=cupboard
+    )  # fmt: skip
     came = found.days[:, None] <= np.array(HORIZONS)
     tables, rivals = (
         [figures.reliability(chance[:, place], came[:, place]) for place in range(len(HORIZONS))]

@@ -1,6 +1,7 @@
 """Explanations: what drives items and modes, as tables and pictures that a training run keeps."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,14 +97,16 @@ def _of_items(lessons: Lessons, playbook: Playbook) -> dict[str, bytes]:
     """Explain the ranker and the replenishment model on the latest moments that they did not learn from."""
     log, seed = lessons.log, int(lessons.specs["training"].get("seed", 7))
     files: dict[str, bytes] = {}
-    rows = thinned(ranker_rows(lessons.training, until=log.now, most=MOMENTS, seed=seed), most=ITEMS, seed=seed)
+    training = replace(lessons.training, cupboard=playbook.request.cupboard.tables)
+    rows = thinned(ranker_rows(training, until=log.now, most=MOMENTS, seed=seed), most=ITEMS, seed=seed)
     if len(rows):
         table = ranker_attributions(playbook.request.ranker, rows)
         files |= _kept("ranker", table, attribution_picture(table, "ranker: what sets an item apart from the others"))
-    needs = need_rows(lessons.training, until=log.now, most=ROWS // len(playbook.request.need.spec.horizons), seed=seed)
+    needs = need_rows(training, until=log.now, most=ROWS // len(playbook.request.need.spec.horizons), seed=seed)
     found = need_attributions(playbook.request.need, needs) if len(needs) else None
     if found is not None:
-        files |= _kept("need", found, attribution_picture(found, "need: what moves it beyond the customer's rhythm"))
+        title = "need: what moves it beyond the cupboard and the customer's rhythm"
+        files |= _kept("need", found, attribution_picture(found, title))
     return files
 
 

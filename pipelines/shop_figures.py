@@ -25,6 +25,7 @@ from cxreco.repeat.lifetime import Purchases, fit_activity
 from cxreco.repeat.log import Log
 from cxreco.repeat.origins import Judged
 from cxreco.repeat.promotion import PromotionRules
+from cxreco.request.cupboard import UNTOLD, Tables
 from cxreco.request.need import NeedModel
 from cxreco.request.need_features import item_need_features
 from cxreco.request.propose import RequestModels
@@ -178,7 +179,10 @@ def next_orders(
     return NextOrders(recall=recall, ndcg=ndcg)
 
 
-def needs(model: NeedModel, log: Log, market: Market, cut: int, *, customers: int, items: int, seed: int = 7) -> Needs:
+def needs(
+    model: NeedModel, log: Log, market: Market, cut: int, *, customers: int, items: int, seed: int = 7,
+    cupboard: Tables = UNTOLD,
+) -> Needs:  # fmt: skip
     """Foretell at `cut` when items bought before are bought again, for so many customers and items of each at most."""
     lines = log.ticks[(log.ticks["kind"] == Kind.ORDER_LINE) & (log.ticks["item"] >= 0)]
     who = np.unique(lines["customer"][lines["at"] < cut])
@@ -190,7 +194,7 @@ def needs(model: NeedModel, log: Log, market: Market, cut: int, *, customers: in
         codes = _some(state, items, rng)
         if codes.size:
             low, high = np.searchsorted(lines["customer"], [who[row], who[row] + 1])
-            grid = model.grid(item_need_features(state, market, codes, cut - 1))
+            grid = model.grid(item_need_features(state, market, codes, cut - 1, cupboard))
             gaps = np.array([_rhythm(lines[low:high], code, cut) for code in codes.tolist()])
             whose = np.full(codes.size, who[row], dtype=np.int64)
             parts.append((whose, codes, model.read(grid, HORIZONS), _median_within(model, grid), gaps))

@@ -20,7 +20,8 @@ import numpy as np
 from cxreco.compiled import compiled
 
 from .contacts import AUTOMATE, Records, follow, reserve, seconds_of, see
-from .layout import CATEGORY_SLOTS, CONTACT_SLOTS, ITEM_SLOTS, SLOT, Kind, Purpose
+from .layout import CATEGORY, CATEGORY_SLOTS, CONTACT_SLOTS, ITEM_SLOTS, SLOT, Kind, Purpose
+from .marks import mark
 
 KEEP_BOUGHT_DAYS = 180
 
@@ -30,14 +31,14 @@ _EVERY_CHANNEL = 65_535
 _BOUGHT_BONUS = KEEP_BOUGHT_DAYS * 86_400
 
 
-def _fresh_slot() -> Records:
-    fresh = np.zeros(1, SLOT)
+def _fresh(dtype: np.dtype[np.void]) -> Records:
+    fresh = np.zeros(1, dtype)
     for name in ("gap_mean", "quantity_mean", "last_quantity", "last_price"):
         fresh[name] = np.nan
     return fresh
 
 
-_FRESH = _fresh_slot()
+_FRESH_ITEM, _FRESH_CATEGORY = _fresh(SLOT), _fresh(CATEGORY)
 
 
 @compiled
@@ -49,7 +50,7 @@ def fold(
     Parameters
     ----------
     head, items, categories, contacts
-        (1,) HEAD, SLOT, SLOT and CONTACT arrays; how much of them is used is in the head.
+        (1,) HEAD, SLOT, CATEGORY and CONTACT arrays; how much of them is used is in the head.
     ticks
         (n,) TICK of one customer, by (at, seq).
     start
@@ -102,9 +103,11 @@ def _take(h: np.void, items: Records, categories: Records, contacts: Records, ti
     elif kind == Kind.CONSENT:
         _consent(h, tick)
     right, wrong = follow(h, contacts, tick, now)
-    h["items"] = _note(items, h["items"], tick["item"], tick, now, right, wrong)
+    h["items"] = _note(items, _FRESH_ITEM, (h["items"], tick["item"]), tick, now, right, wrong)
     category = tick["category"] if tick["category"] > 0 else -1
-    h["categories"] = _note(categories, h["categories"], category, tick, now, right, wrong)
+    h["categories"] = _note(categories, _FRESH_CATEGORY, (h["categories"], category), tick, now, right, wrong)
+    if category > 0:
+        mark(categories, h["categories"], tick, now)
     h["last_at"] = tick["at"]
     h["last_seq"] = tick["seq"]
 
@@ -258,8 +261,14 @@ def _consent(h: np.void, tick: np.void) -> None:
 
 
 @compiled
-def _note(slots: Records, used: int, key: int, tick: np.void, now: int, right: float, wrong: float) -> int:
-    """Note a tick in the record of its item or category (-1: none); return how many records are in use."""
+def _note(
+    slots: Records, fresh: Records, where: tuple[int, int], tick: np.void, now: int, right: float, wrong: float
+) -> int:
+    """Note a tick in the record of its item or category; return how many records are in use.
+
+    `fresh` is what a new record looks like, `where` how many are in use, and the key (-1: none).
+    """
+    used, key = where
     kind = tick["kind"]
     makes = kind in (Kind.VIEW, Kind.ADD, Kind.ORDER_LINE, Kind.CANCELLED, Kind.RETURNED, Kind.ACCEPTED)
     makes = makes or right != 0.0 or wrong != 0.0
@@ -275,7 +284,7 @@ def _note(slots: Records, used: int, key: int, tick: np.void, now: int, right: f
             i = _given_up(slots)
         else:
             used += 1
-        slots[i] = _FRESH[0]
+        slots[i] = fresh[0]
         slots[i]["key"] = key
     s = slots[i]
     _bring_slot_forward(s, now)

@@ -9,12 +9,14 @@ from enum import IntEnum
 
 import numpy as np
 
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 
 ITEM_SLOTS = 192
 CATEGORY_SLOTS = 48
 CONTACT_SLOTS = 24
 SURVEYS = ("nps", "csat", "ces")
+# The latest days on which something was bought or looked at in a category, at most so many.
+MARKS = 6
 
 
 class Kind(IntEnum):
@@ -67,6 +69,14 @@ class Purpose(IntEnum):
     OTHER = 2
 
 
+class Mark(IntEnum):
+    """What a day was to a customer's stock of a category; of several the purchase counts, then the shop's order."""
+
+    LOOKED = 0
+    BOUGHT = 1
+    PLACED = 2
+
+
 # One tick. `value`: order total, survey score, rating, spend limit of a consent (NaN: none), by kind.
 # `flag`: bought item 0 of an accepted decision, granted (1) or refused (0), survey instrument, rung of an order, by
 # kind. `ref`: the decision it names (hash of its id; 0: none). `until`: expiry of a contact; orders a month for a
@@ -117,6 +127,10 @@ SLOT = np.dtype(
         ("auto_wrong", "<f4"),
     ]
 )
+
+# Of a category besides: the days of its marks since 1970, ascending, their kinds (two bits each, the oldest lowest),
+# and how many there are.
+CATEGORY = np.dtype([("mark_days", "<u2", (MARKS,)), ("mark_kinds", "<u2"), ("marks", "<u2"), *SLOT.descr])
 
 # A contact (coaching or a notice anywhere, anything but hold on `outbound`), reserved when decided.
 CONTACT = np.dtype(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cxreco.errors import BadInput, StalePlaybook
 
 from .fold import fold
-from .layout import CATEGORY_SLOTS, CONTACT, CONTACT_SLOTS, FOLD_VERSION, HEAD, ITEM_SLOTS, SLOT
+from .layout import CATEGORY, CATEGORY_SLOTS, CONTACT, CONTACT_SLOTS, FOLD_VERSION, HEAD, ITEM_SLOTS, SLOT
 
 END_OF_TIME = 2**63 - 1
 _HEADER = struct.Struct("<HI")
@@ -40,7 +40,7 @@ class State:
     head
         (1,) HEAD: what is known of the customer as such. Means are NaN as long as nothing is known.
     items, categories
-        SLOT arrays with room to spare; `item_slots` and `category_slots` are what is used of them.
+        SLOT and CATEGORY arrays with room to spare; `item_slots` and `category_slots` are what is used of them.
     contacts
         CONTACT array, in no order; `contact_slots` is what is used of it.
     """
@@ -59,7 +59,8 @@ class State:
     def empty(cls, *, roomy: bool = False) -> Self:
         """Return the state of a customer of whom nothing is known; `roomy` ones never have to grow."""
         sizes = (ITEM_SLOTS, CATEGORY_SLOTS, CONTACT_SLOTS) if roomy else (_START, _START // 2, _START // 4)
-        return cls(_BLANK.copy(), np.zeros(sizes[0], SLOT), np.zeros(sizes[1], SLOT), np.zeros(sizes[2], CONTACT))
+        items, categories = np.zeros(sizes[0], SLOT), np.zeros(sizes[1], CATEGORY)
+        return cls(_BLANK.copy(), items, categories, np.zeros(sizes[2], CONTACT))
 
     def reset(self) -> None:
         """Forget everything, keep the room."""
@@ -86,7 +87,7 @@ class State:
 
     @property
     def category_slots(self) -> NDArray[np.void]:
-        """The (n,) SLOT records of categories in use."""
+        """The (n,) CATEGORY records in use."""
         return self.categories[: int(self.head["categories"][0])]
 
     @property
@@ -145,7 +146,7 @@ class State:
             raise BadInput(f"damaged: {len(body)} bytes, expected {size}", where="state")
         head = _rows(body[: HEAD.itemsize], HEAD)
         parts, start = [], HEAD.itemsize
-        for name, dtype in (("items", SLOT), ("categories", SLOT), ("contacts", CONTACT)):
+        for name, dtype in (("items", SLOT), ("categories", CATEGORY), ("contacts", CONTACT)):
             end = start + int(head[name][0]) * dtype.itemsize
             parts.append(_rows(body[start:end], dtype))
             start = end

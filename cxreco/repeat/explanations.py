@@ -93,7 +93,7 @@ def need_attributions(model: NeedModel, rows: NeedRows) -> pd.DataFrame | None:
     """Return what moves the replenishment model beyond the closed form (see `attributed`); None where nothing does."""
     if model.forest is None:
         return None
-    x, _ = expand(rows.x[rows.x[:, ORDERS] >= 1.0], np.asarray(model.spec.horizons))
+    x, _ = expand(rows.x[rows.x[:, ORDERS] >= 1.0], np.asarray(model.spec.horizons), model.by_cupboard)
     return attributed(tree_contributions(model.forest.text, x)[:, :-1], x, EXPANDED_FEATURES)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from cxreco.repeat.soon import Soon, outbound_of
 from cxreco.repeat.value_training import ANSWERED, Answers, ValueSpec, fit_value
 from cxreco.request.actions import Actions
 from cxreco.request.candidates import VALUE_COLUMN
+from cxreco.request.cupboard import Cupboard
+from cxreco.request.cupboard_fitting import fit_cupboard
 from cxreco.request.need import NeedModel
 from cxreco.request.propose import RequestModels
 from cxreco.request.ranker import RankerSpec, fit_ranker
@@ -148,6 +150,8 @@ def fit_request(
     """
     spec = TrainingSpec.from_spec(specs["training"])
     step("learning when a need returns")
+    cupboard = fit_cupboard(training.ticks, until=until, seed=spec.seed) if dated else Cupboard()
+    training = replace(training, cupboard=cupboard.tables)
     need = NeedModel.from_spec(specs["need"]).fit(need_rows(training, until=until, most=spec.need_rows, seed=spec.seed))
     step("learning which item comes next")
     early = spec.early_share if dated else 0.0
@@ -156,7 +160,7 @@ def fit_request(
         seed=spec.seed,
     )  # fmt: skip
     ranker = fit_ranker(rows, RankerSpec.from_spec(specs["ranker"]))
-    return RequestModels(ranker=ranker, need=need, actions=Actions.from_spec(specs["actions"]))
+    return RequestModels(ranker=ranker, need=need, cupboard=cupboard, actions=Actions.from_spec(specs["actions"]))
 
 
 def fit_playbook(lessons: Lessons, *, salt: str, until: int | None = None) -> Playbook:
@@ -283,6 +287,8 @@ def _report(lessons: Lessons, value: ValueModel, decisions: int, as_of: int) -> 
     report = {f"{name}.{key}": float(number) for name, of in told.items() for key, number in of.items()}
     report |= {"wrong.stopped": value.stopped, "wrong.disputed": value.disputed}
     report |= lifetime_report(lessons.log.ticks, as_of, lessons.worth)
+    habits = lessons.live.cupboard.habits
+    report |= {f"cupboard.{name}": number for name, number in ({} if habits is None else asdict(habits)).items()}
     shadow = lessons.revisited.shadow
     return report | {
         "decisions": float(decisions),

@@ -11,6 +11,7 @@ from cxreco.journey import DAY
 from cxreco.recognise.market import COMMON, Columns, Market
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
+from cxreco.request.cupboard import CUPBOARD, UNTOLD, Tables, cupboard_of
 from cxreco.request.moment_codes import MomentCodes
 from cxreco.request.readings import READING, readings_of
 from cxreco.request.recalls import RECALLS
@@ -33,6 +34,7 @@ RANKER_FEATURES: tuple[str, ...] = (
     "item_share_180",
     "item_orders_since",
     *(f"category_{name}" for name in SLOT_FEATURES),
+    *CUPBOARD,
     *COMMON,
     "customer_orders", "customer_days_since", "customer_due", "customer_orders_30", "customer_lines",
     "customer_repeat_share",
@@ -44,6 +46,7 @@ RANKER_COLUMN: Mapping[str, int] = MappingProxyType({name: i for i, name in enum
 _WIDTH = len(RANKER_FEATURES)
 _LAST_QUANTITY = RANKER_COLUMN["item_last_quantity"]
 _CATEGORY = RANKER_COLUMN["category_orders"]
+_OF_CATEGORY = _SLOTS + len(CUPBOARD)
 _AT_COMMON = RANKER_COLUMN["popularity"]
 _DUE, _PRICE, _PRICE_RATIO, _PRICE_CHANGE, _AGE, _SINCE_SOLD = (
     RANKER_COLUMN[name] for name in ("pop_due", "price", "price_ratio", "price_change", "age_days", "days_since_sold")
@@ -93,11 +96,9 @@ def _own_share(out: F64, known: F64) -> None:
 
 
 @compiled_inner
-def _stranger(
-    out: F64, customer: tuple[NDArray[np.void], NDArray[np.void], F64], moment: tuple[int, I32, int, int, int, int]
-) -> None:
+def _stranger(out: F64, customer: tuple[NDArray[np.void], F64], moment: tuple[int, I32, int, int, int, int]) -> None:
     """Write what holds of every item that the customer never bought or saw; the columns of the item are left."""
-    items, _, known = customer
+    items, known = customer
     write_slot(out, items, -1, moment[5], np.nan, np.nan, known[0])
     out[_LAST_QUANTITY] = np.nan
     out[_LAST_QUANTITY + 1] = np.nan
@@ -113,7 +114,7 @@ def _stranger(
 
 @compiled
 def ranker_rows(
-    customer: tuple[NDArray[np.void], NDArray[np.void], F64],
+    customer: tuple[NDArray[np.void], NDArray[np.void], F64, F64],
     moment: tuple[int, I32, int, int, int, int],
     codes: I32,
     recall_scores: F64,
@@ -124,27 +125,28 @@ def ranker_rows(
     Parameters
     ----------
     customer
-        Item slots, category slots, readings.
+        Item slots, category slots, readings, and what `cupboard_rows` infers.
     moment
         Code of the item looked at, the cart, the surface, the hour, the instant in microseconds and in seconds.
     """
-    items, categories, known = customer
+    items, categories, known, inferred = customer
     at_s = moment[5]
     out = np.empty((codes.size, _WIDTH))
     stranger = np.empty(_WIDTH)
-    _stranger(stranger, customer, moment)
+    _stranger(stranger, (items, known), moment)
     category = np.empty(codes.size, np.int32)
     for row in range(codes.size):
         category[row] = m.category[codes[row]]
     item_place, category_place = places(items, codes), places(categories, category)
     # Many items share a category: each is written once, the last row is that of categories never bought or seen.
-    of_category = np.empty((categories.size + 1, _SLOTS))
+    of_category = np.empty((categories.size + 1, _OF_CATEGORY))
     for place in range(categories.size + 1):
         at_place = place if place < categories.size else -1
         # A category that was coded after the market was made is nobody's here.
         known_here = at_place >= 0 and 0 <= categories[place].key < m.category_gap_mean.size
         gap = m.category_gap_mean[categories[place].key] if known_here else np.nan
         write_slot(of_category[place], categories, at_place, at_s, gap, np.nan, known[0])
+        of_category[place, _SLOTS:] = inferred[place]
     of_row = (category, category_place, item_place)
     _write_rows(out, (stranger, of_category, recall_scores), of_row, (items, known), moment, codes, m)
     return out
@@ -168,7 +170,7 @@ def _write_rows(
         code, x = codes[row], out[row]
         for i in range(_WIDTH):
             x[i] = stranger[i]
-        for i in range(_SLOTS):
+        for i in range(_OF_CATEGORY):
             x[_CATEGORY + i] = of_category[category_place[row], i]
         for i in range(len(COMMON)):
             x[_AT_COMMON + i] = m.common[code, i]
@@ -195,7 +197,7 @@ def item_features(
     market: Market,
     codes: I32,
     recall_scores: F64,
-    readings: F64 | None = None,
+    cupboard: Tables = UNTOLD,
 ) -> F64:
     """Return what the ranker sees of items at a moment.
 
@@ -211,14 +213,14 @@ def item_features(
         (n,) items.
     recall_scores
         (n, len(RECALLS)) as `recall_all` gives them.
-    readings
-        `readings_of(state, mc.at)` where the caller has them already.
+    cupboard
+        What the category's need is inferred by.
 
     Returns
     -------
     (n, len(RANKER_FEATURES)); NaN where not known.
     """
-    known = readings_of(state, mc.at) if readings is None else readings
-    customer = (state.item_slots, state.category_slots, known)
+    inferred = cupboard_of(state.category_slots, mc.at, cupboard)
+    customer = (state.item_slots, state.category_slots, readings_of(state, mc.at), inferred)
     moment = (mc.item, mc.cart, mc.surface, mc.hour, mc.at, seconds(mc.at))
     return ranker_rows(customer, moment, codes, recall_scores, market.columns)

@@ -2,8 +2,9 @@
 
 P(next purchase within h days | state) for h on a grid, by one LightGBM that has h among its features and may only rise
 with it (discrete-time survival as classification: Singer and Willett 1993; Tutz and Schmid 2016). It starts from the
-closed form of `renewal`, is bent to later data by isotonic regression, and falls back on the closed form alone where
-there is too little to learn from. Between the grid's days the cumulative hazard is linear.
+customer's rhythm (`renewal`) and from what is inferred of the cupboard, in the mixture that foretold the past best, is
+bent to later data by isotonic regression, and falls back on that start alone where there is too little to learn from.
+Between the grid's days the cumulative hazard is linear.
 """
 
 import json
@@ -25,7 +26,9 @@ from cxreco.request.need_features import EXPANDED_FEATURES, NEED_FEATURES, expan
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-ORDERS = NEED_FEATURES.index("orders")
+ORDERS, IS_CATEGORY, CUPBOARD_AT = (NEED_FEATURES.index(name) for name in ("orders", "is_category", "need_open"))
+# How far the cupboard may be asked, of which the best is taken.
+PARTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LONGEST = 365.0
 _FLOOR = 1e-6
 
@@ -127,6 +130,8 @@ class NeedModel:
         What was learned on top of the closed form; None: the closed form alone.
     calibrator
         None: as it comes.
+    by_cupboard
+        (2,) how far it starts from the cupboard rather than from the customer's rhythm, for items and for categories.
     days
         0 and the horizons: the knots between which it is read.
     """
@@ -134,6 +139,7 @@ class NeedModel:
     spec: NeedSpec = field(default_factory=NeedSpec)
     forest: Scorer | None = None
     calibrator: Calibrator | None = None
+    by_cupboard: F64 = field(default_factory=lambda: np.zeros(2), compare=False)
     days: F64 = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -149,18 +155,33 @@ class NeedModel:
         order = np.argsort(rows.at, kind="stable")
         cut = round(len(rows) * (1.0 - self.spec.later_share))
         earlier, later = rows.take(order[:cut]), rows.take(order[cut:])
-        x, offset, label = self._labelled(earlier)
-        fresh = replace(self, forest=None, calibrator=None)
+        fresh = replace(self, forest=None, calibrator=None, by_cupboard=self._by_cupboard(earlier))
+        x, offset, label = fresh._labelled(earlier)
         hits = float(label.sum())
         if len(earlier) >= self.spec.min_rows and min(hits, label.size - hits) >= 4 * MIN_EACH:
-            rising = [int(name in ("horizon", "renewal")) for name in EXPANDED_FEATURES]
+            rising = [int(name in ("horizon", "renewal", "cupboard")) for name in EXPANDED_FEATURES]
             text = grow(
                 x, label, objective="binary", params=self.spec.lightgbm, names=EXPANDED_FEATURES,
                 offset=offset, monotone=rising,
             )  # fmt: skip
             fresh = replace(fresh, forest=_checked(text))
-        later_x, later_offset, later_label = self._labelled(later)
+        later_x, later_offset, later_label = fresh._labelled(later)
         return replace(fresh, calibrator=fit_calibrator(fresh._raw(later_x, later_offset), later_label))
+
+    def _by_cupboard(self, rows: NeedRows) -> F64:
+        """Return (2,) the parts of the cupboard that foretell items, and categories, best: by their log-loss."""
+        best = np.zeros(2)
+        for kind in range(2):
+            own = rows.take(rows.x[:, IS_CATEGORY] == kind)
+            if len(own) < self.spec.min_rows or np.isnan(own.x[:, CUPBOARD_AT]).all():
+                continue
+            losses = [replace(self, by_cupboard=np.full(2, part))._start_loss(own) for part in PARTS]
+            best[kind] = PARTS[int(np.argmin(losses))]
+        return best
+
+    def _start_loss(self, rows: NeedRows) -> float:
+        _, offset, label = self._labelled(rows)
+        return float(np.logaddexp(0.0, np.where(label > 0.0, -offset, offset)).sum())
 
     def grid(self, features: F64) -> F64:
         """Return P(next purchase within each of `spec.horizons`), (n, len(spec.horizons)), rising along a row.
@@ -170,7 +191,7 @@ class NeedModel:
         features
             (n, len(NEED_FEATURES)); rows of what was never bought (orders 0) come back NaN.
         """
-        rows, x, offset = expand_known(features, self.days[1:])
+        rows, x, offset = expand_known(features, self.days[1:], self.by_cupboard)
         grid = np.full((len(features), len(self.spec.horizons)), np.nan)
         grid[rows] = rising(offset, self.learned(x), len(self.spec.horizons), self.bend)
         return grid
@@ -204,7 +225,11 @@ class NeedModel:
     def to_files(self) -> dict[str, bytes]:
         """Return everything needed to build it again, by name: JSON, and LightGBM's own text."""
         spec = {**asdict(self.spec), "lightgbm": dict(self.spec.lightgbm)}
-        files = {"need.json": json.dumps({"features": NEED_FEATURES, "spec": spec}).encode()}
+        files = {
+            "need.json": json.dumps(
+                {"features": NEED_FEATURES, "spec": spec, "by_cupboard": self.by_cupboard.tolist()}
+            ).encode()
+        }
         if self.forest is not None:
             files["need.txt"] = self.forest.text.encode()
         if self.calibrator is not None:
@@ -227,6 +252,7 @@ class NeedModel:
         return cls(
             spec=NeedSpec.from_spec(read["spec"]),
             forest=None if text is None else _checked(text.decode()),
+            by_cupboard=np.array(read["by_cupboard"]),
             calibrator=None if thresholds is None else Calibrator.from_json(thresholds),
         )
 
@@ -237,7 +263,7 @@ class NeedModel:
     def _labelled(self, rows: NeedRows) -> tuple[F64, F64, F64]:
         """Return (x, offset, label) for all rows and horizons whose answer had been seen: both kinds, or none."""
         horizons = np.asarray(self.spec.horizons)
-        x, offset = expand(rows.x, horizons)
+        x, offset = expand(rows.x, horizons, self.by_cupboard)
         seen = (rows.seen[:, None] >= horizons[None, :]).ravel()
         label = (rows.days[:, None] <= horizons[None, :]).astype(np.float64).ravel()
         return x[seen], offset[seen], label[seen]

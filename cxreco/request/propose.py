@@ -17,6 +17,7 @@ from cxreco.request import automation, coaching, curation, desire
 from cxreco.request.actions import Actions, Fitting
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
 from cxreco.request.context import Context, Sight
+from cxreco.request.cupboard import Cupboard, Tables, cupboard_rows
 from cxreco.request.features import RANKER_COLUMN, ranker_rows
 from cxreco.request.moment_codes import codes_of
 from cxreco.request.need import NeedModel, read_grid, rising
@@ -50,11 +51,15 @@ class RequestModels:
     ranker: ItemRanker
     need: NeedModel
     actions: Actions
+    cupboard: Cupboard = field(default_factory=Cupboard)
     recall: Recall = field(default_factory=Recall)
 
     def to_files(self) -> dict[str, bytes]:
         """Return everything needed to build it again, by name."""
-        own = {"actions.json": self.actions.spec.encode(), "recall.json": json.dumps(self.recall.to_spec()).encode()}
+        own = {
+            "actions.json": self.actions.spec.encode(), "recall.json": json.dumps(self.recall.to_spec()).encode(),
+            "cupboard.json": self.cupboard.to_json(),
+        }  # fmt: skip
         return {**self.ranker.to_files(), **self.need.to_files(), **own}
 
     @classmethod
@@ -71,6 +76,7 @@ class RequestModels:
             ranker=load_ranker(files),
             need=NeedModel.from_files(files),
             actions=Actions.from_json(files["actions.json"].decode()),
+            cupboard=Cupboard.from_json(files["cupboard.json"]),
             recall=Recall() if recall is None else Recall(**json.loads(recall)),
         )
 
@@ -139,7 +145,7 @@ def _looking(models: RequestModels, state: State, moment: Moment, market: Market
         (mc.item, mc.cart, mc.surface, mc.hour, mc.at, seconds(mc.at)),
         (there, found, market.search.tie),
         market.columns,
-        (models.recall.counts, models.recall.most, need.days),
+        (models.recall.counts, models.recall.most, (need.days, need.by_cupboard), models.cupboard.tables),
     )
     yield "recall"
     score = models.ranker.scores(x)
@@ -168,7 +174,7 @@ def _described(
     moment: tuple[int, I32, int, int, int, int],
     asked: tuple[I32, tuple[I32, F64], F64],
     m: Columns,
-    how: tuple[I64, int, F64],
+    how: tuple[I64, int, tuple[F64, F64], Tables],
 ) -> tuple[F64, I32, F64, I64, F64, F64]:
     """Return the customer's readings, the recalled codes and what the ranker sees of them; then what need is asked of.
 
@@ -180,16 +186,17 @@ def _described(
     customer
         Records of the state, with room to spare.
     how
-        The sizes of the recalls, the most items together, and the days of the need model.
+        The sizes of the recalls, the most items together, the days of the need model and how far it asks the cupboard,
+        and the cupboard's tables.
     """
     head, items, categories = _in_use(customer)
     at_s = moment[5]
     readings = read(head, items, at_s)
     codes, _, scores = recall(items, at_s, asked[0], asked[1], asked[2], m, how[0], how[1])
-    known = (items, categories, readings)
+    known = (items, categories, readings, cupboard_rows(categories, at_s, how[3]))
     x = ranker_rows(known, moment, codes, scores, m)
     bought = np.flatnonzero(x[:, _ORDERS] >= 1.0)
-    need_x, offset = expanded(need_rows(known, codes[bought], at_s, m), how[2][1:])
+    need_x, offset = expanded(need_rows(known, codes[bought], at_s, m), how[2][0][1:], how[2][1])
     return readings, codes, x, bought, need_x, offset
 
 

@@ -18,6 +18,7 @@ from cxreco.recognise.layout import Kind
 from cxreco.recognise.market import Market
 from cxreco.recognise.replay import moments_of, replay
 from cxreco.recognise.state import State
+from cxreco.request.cupboard import UNTOLD, Tables
 from cxreco.request.features import RANKER_FEATURES, item_features
 from cxreco.request.moment_codes import codes_of
 from cxreco.request.need import NeedRows
@@ -52,11 +53,14 @@ class TrainingLog:
         (as_of, market) ascending: what was true for all customers, published at `as_of` from what came before.
     queries
         Arrival (`seq`) of a search -> its text, where that was kept.
+    cupboard
+        What a category's need is inferred by.
     """
 
     ticks: NDArray[np.void]
     markets: Sequence[tuple[int, Market]]
     queries: Mapping[int, str] = field(default_factory=dict)
+    cupboard: Tables = UNTOLD
 
     def __post_init__(self) -> None:
         published = [as_of for as_of, _ in self.markets]
@@ -142,7 +146,7 @@ def ranker_rows(
         if market is not None:
             bought = orders.lines(int(past.order[index]))
             seen = STRANGER if past.masked[index] else state
-            parts[index] = _moment_rows(seen, past, index, market, bought, seed)
+            parts[index] = _moment_rows(seen, past, index, (market, log.cupboard), bought, seed)
     kept = np.array(sorted(index for index, part in parts.items() if part[0].size), dtype=np.int64)
     chosen = [parts[index] for index in kept.tolist()]
     return RankerRows(
@@ -196,7 +200,7 @@ def need_rows(
             read = item_need_features if name == "item" else category_need_features
             parts.append(
                 NeedRows(
-                    x=read(state, market, codes, now),
+                    x=read(state, market, codes, now, log.cupboard),
                     days=_days_to_next(own, name, codes, now),
                     seen=np.minimum((until - now) / DAY, until_placed),
                     at=np.full(codes.size, now),
@@ -208,8 +212,9 @@ def need_rows(
 
 
 def _moment_rows(
-    state: State, past: _Past, index: int, market: Market, bought: I32, seed: int
+    state: State, past: _Past, index: int, known: tuple[Market, Tables], bought: I32, seed: int
 ) -> tuple[I32, F64, F64, int]:
+    market, cupboard = known
     at = int(past.at[index])
     rng = np.random.default_rng((seed, int(past.customer[index]), at // MICROS))
     # A cart is filled on the way to an order, not weeks ahead of it.
@@ -220,7 +225,7 @@ def _moment_rows(
     recalled = recall_all(state, mc, market)
     keep = ~np.isin(recalled.codes, cart)
     codes = recalled.codes[keep]
-    x = item_features(state, mc, market, codes, recalled.scores[keep])
+    x = item_features(state, mc, market, codes, recalled.scores[keep], cupboard)
     y = np.isin(codes, bought).astype(np.float64)
     return codes, x, y, int(bought.size - y.sum())
 
