@@ -63,7 +63,7 @@ SAID: Mapping[str, str] = {
     "sought": "it is what was asked for",
     "not_sought": "it is not what was asked for",
     "need": "the item is needed this week",
-    "need_unacted": "a need that would not act by itself",
+    "need_open": "the need is open now",
     "buy": "the best item is likely bought",
     "slate": "more good items on the slate",
     "knows": "buys what they know",

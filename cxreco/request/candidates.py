@@ -34,6 +34,8 @@ VALUE_FEATURES: tuple[str, ...] = (
     "asked_rivals", "asked_usual", "topic_share", "slate_categories", "slate_margin",
     # of an order the shop would place: whether it is announced first; the trust ladder says so once it is admitted
     "announced",
+    # how surely the need of item 0 is open now, whether or not the customer is about to act on it
+    "need_open",
 )  # fmt: skip
 VALUE_COLUMN: Mapping[str, int] = MappingProxyType({name: i for i, name in enumerate(VALUE_FEATURES)})
 

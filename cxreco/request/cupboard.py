@@ -174,14 +174,28 @@ def _runs_low(cycle: float, irregular: float, days: int) -> F64:
     return out
 
 
+@compiled
+def _ages(low: F64) -> tuple[int, int]:
+    """Return the first and the last age in days at which it is at all likely to run low."""
+    first, last = 1, 1
+    for age in range(1, low.size):
+        if low[age] < _LEAST:
+            first = age
+        if low[age] - low[age - 1] > _LEAST:
+            last = age
+    return first, last
+
+
 @compiled_inner
-def _live(low: F64, notice: float, chances: F64, start: int, seen: F64, state: F64) -> None:
+def _live(low: F64, ages: tuple[int, int], who: tuple[float, F64], start: int, seen: F64, state: F64) -> None:
     """Live through the days after a mark without another one.
 
     Parameters
     ----------
-    low
-        As `_runs_low` gives it.
+    low, ages
+        As `_runs_low` and `_ages` give them.
+    who
+        How they notice, and the chances of `densities`.
     start
         1: the cupboard was filled; 0: the need stayed open.
     seen
@@ -189,15 +203,15 @@ def _live(low: F64, notice: float, chances: F64, start: int, seen: F64, state: F
     state
         (3, days + 1) to be filled: refilled unseen on that day, open after it, and silent up to it.
     """
+    notice, chances = who
     buys, shows, leaves, elsewhere = chances[0], chances[1], chances[2], chances[3]
     unseen = notice * (1.0 - buys) * (1.0 - shows) * leaves + (1.0 - notice) * elsewhere
     opened, left = 0.0 if start else 1.0, 1.0
     state[0, 0] = 1.0 if start else 0.0
     state[1, 0], state[2, 0] = opened, 1.0
     for day in range(1, seen.shape[1]):
-        for filled in range(day):
-            if state[0, filled] > 0.0:
-                opened += state[0, filled] * (low[day - filled] - low[day - filled - 1])
+        for filled in range(max(day - ages[1], 0), day - ages[0] + 1):
+            opened += state[0, filled] * (low[day - filled] - low[day - filled - 1])
         seen[1, day] = opened * notice * buys
         seen[0, day] = opened * notice * (1.0 - buys) * shows
         state[0, day] = opened * unseen
@@ -224,10 +238,11 @@ def densities(notice: F64, chances: F64) -> tuple[F64, F64]:
     leaves, stays = chances[2], 1.0 - chances[4]
     for c in range(CYCLES.size):
         low = _runs_low(CYCLES[c], chances[5], LONGEST_DAYS)
+        ages = _ages(low)
         for h in range(notice.size):
             k = c * notice.size + h
             for start in range(2):
-                _live(low, notice[h], chances, start, seen[start], state[start])
+                _live(low, ages, (notice[h], chances), start, seen[start], state[start])
             for day in range(LONGEST_DAYS + 1):
                 for start in range(_KINDS):
                     # After a look the need was met elsewhere, or it is still open.
@@ -277,7 +292,7 @@ def _after(low: F64, notice: float, chances: F64, start: int, coming: tuple[F64,
     """
     from_open, from_closed, horizons = coming
     seen, state = np.zeros((2, LONGEST_DAYS + 1)), np.zeros((3, LONGEST_DAYS + 1))
-    _live(low, notice, chances, start, seen, state)
+    _live(low, _ages(low[: LONGEST_DAYS + 1]), (notice, chances), start, seen, state)
     out = np.zeros((LONGEST_DAYS + 1, 1 + horizons.size))
     for day in range(LONGEST_DAYS + 1):
         out[day, OPEN] = state[1, day]
@@ -292,7 +307,7 @@ def _after(low: F64, notice: float, chances: F64, start: int, coming: tuple[F64,
 def _from_open(low: F64, notice: float, blind: F64, far: int) -> F64:
     """Return (far + 1,) the chance of a purchase within so many days of an open need."""
     seen, state = np.zeros((2, far + 1)), np.zeros((3, far + 1))
-    _live(low, notice, blind, 0, seen, state)
+    _live(low, _ages(low[: far + 1]), (notice, blind), 0, seen, state)
     return np.cumsum(seen[1])
 
 
@@ -354,6 +369,12 @@ def within(ahead: F64, days: float) -> float:
             return -math.expm1(-(low + (days - since) / (AHEAD[j] - since) * (high - low)))
         low, since = high, float(AHEAD[j])
     return -math.expm1(-low * days / since)
+
+
+@compiled_inner
+def category_share(item: float, category: float) -> float:
+    """Return the share an item has in its category, by orders, as if there had been one more, half of it its own."""
+    return (item + 0.5) / (max(category, item) + 1.0)
 
 
 @compiled

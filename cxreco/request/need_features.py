@@ -9,7 +9,7 @@ from cxreco.compiled import compiled, compiled_inner
 from cxreco.recognise.market import Columns, Market
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
-from cxreco.request.cupboard import CUPBOARD, UNTOLD, Tables, cupboard_of, within
+from cxreco.request.cupboard import CUPBOARD, UNTOLD, Tables, category_share, cupboard_of, within
 from cxreco.request.readings import READING, readings_of
 from cxreco.request.renewal import gap_posterior, renewal_within, repeat_posterior
 from cxreco.request.slot_features import places, write_slot
@@ -64,8 +64,7 @@ def _write(out: F64, slots: NDArray[np.void], place: I32, rhythm: F64, readings:
             out[row, 22 + i] = readings[_CUSTOMER[i]]
         for i in range(len(CUPBOARD)):
             out[row, _CUPBOARD + i] = rhythm[row, 6 + i]
-        # Of the category's orders, as if there had been one more that was this item's by half.
-        out[row, _SHARE] = (orders + 0.5) / (max(rhythm[row, 5], orders) + 1.0) if rhythm[row, 4] == 0.0 else 1.0
+        out[row, _SHARE] = category_share(orders, rhythm[row, 5]) if rhythm[row, 4] == 0.0 else 1.0
 
 
 @compiled

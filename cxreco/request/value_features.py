@@ -9,6 +9,7 @@ from cxreco.recognise.market import Wares
 from cxreco.recognise.reading import count_contacts
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
 from cxreco.request.context import Sight
+from cxreco.request.cupboard import category_share
 from cxreco.request.features import RANKER_COLUMN
 from cxreco.request.offers import Offers
 from cxreco.request.readings import READING, days_since, faded
@@ -57,6 +58,8 @@ _NEED, _NEED_3, _BUY, _MARGIN = (VALUE_COLUMN[name] for name in ("need", "need_3
 _QUANTITY, _CERTAINTY, _SIZE, _SLATE_BUY = (
     VALUE_COLUMN[name] for name in ("quantity", "certainty", "slate_size", "slate_buy")
 )
+_NEED_OPEN = VALUE_COLUMN["need_open"]
+_OPEN, _CATEGORY_ORDERS = RANKER_COLUMN["need_open"], RANKER_COLUMN["category_orders"]
 _WIDTH = len(VALUE_FEATURES)
 _MATCH = RANKER_COLUMN["recall_query"]
 
@@ -135,6 +138,7 @@ def _write_rows(
         for i in range(len(_TO_RANKER)):
             row[_TO_RANKER[i]] = s.x[first, _RANKER[i]]
         row[_NEED], row[_NEED_3], row[_BUY] = s.need[first], s.need_3[first], s.buy[first]
+        row[_NEED_OPEN] = s.x[first, _OPEN] * category_share(s.x[first, _ORDERS], s.x[first, _CATEGORY_ORDERS])
         row[_MARGIN] = m.margin[s.codes[first]]
         row[_QUANTITY], row[_CERTAINTY] = offers.quantity[k], offers.certainty[k]
         row[_SIZE] = slate.size

@@ -23,7 +23,7 @@ SIGNALS: tuple[str, ...] = (
     "sought",  # how surely item 0 is what was asked for, 0 to 1; at the till that is what is in the cart
     "not_sought",  # something was asked for, and item 0 is not it
     "need",  # P(item 0 is needed within a week)
-    "need_unacted",  # the part of that need which does not act by itself within the window
+    "need_open",  # P(the need of item 0 is open now), whether or not the customer is about to act on it
     "buy",  # P(the ranker's best item is bought), as a log-odds scaled to about -1 to 1
     "slate",  # share of the slate's chance beyond its first item
     "knows",  # share of what this customer buys that they bought before
@@ -82,7 +82,7 @@ def signals(x: F64, usual: float) -> F64:
             sought,
             asked * (1.0 - sought),
             need,
-            np.clip(need - column("need_3"), 0.0, 1.0),
+            np.clip(column("need_open"), 0.0, 1.0),
             np.clip(np.log(buy / (1.0 - buy)) / 4.0, -1.5, 1.5),
             np.clip(slate - buy, 0.0, 1.0),
             np.clip(column("repeat_share"), 0.0, 1.0),

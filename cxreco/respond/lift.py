@@ -30,7 +30,7 @@ SEEN: tuple[str, ...] = (
     "views_7", "searches_7", "adds_7", "repeat_share", "tenure_days", "returned_share", "mode_shown_60",
     "mode_accepted_60", "mode_dismissed_60", "mode_days_since_dismissed", "contacts_7", "contacts_30", "on_outbound",
     "cart_size", "hour", "need_top", "needs_due", "buy_top", "need", "need_3", "due_ratio", "item_orders",
-    "item_margin", "item_price", "buy",
+    "item_margin", "item_price", "buy", "need_open",
 )  # fmt: skip
 COLUMNS: I64 = np.array([VALUE_COLUMN[name] for name in SEEN])
 

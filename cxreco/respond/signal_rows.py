@@ -15,11 +15,11 @@ from cxreco.request.candidates import VALUE_COLUMN
 F64 = NDArray[np.float64]
 SIGNALS, BASE_SIGNALS = 23, 12
 PSEUDO_ANSWERS, EXPECTED_ACCEPTANCE = 4.0, 0.2
-_QUERY, _ITEM, _SOUGHT, _MATCH, _NEED, _NEED_3, _BUY, _SLATE_BUY, _REPEAT, _CONTACTS = (
+_QUERY, _ITEM, _SOUGHT, _MATCH, _NEED, _NEED_OPEN, _BUY, _SLATE_BUY, _REPEAT, _CONTACTS = (
     VALUE_COLUMN[name]
     for name in (
-        "has_query", "has_item", "is_sought", "query_match", "need", "need_3", "buy", "slate_buy", "repeat_share",
-        "contacts_7",
+        "has_query", "has_item", "is_sought", "query_match", "need", "need_open", "buy", "slate_buy",
+        "repeat_share", "contacts_7",
     )
 )  # fmt: skip
 _SHOWN, _ACCEPTED, _REFUSED, _OUTBOUND, _CART, _IN_CART, _TRUST = (
@@ -67,7 +67,7 @@ def write_signals(out: F64, x: F64, usual: float) -> None:
     out[1] = sought
     out[2] = asked * (1.0 - sought)
     out[3] = need
-    out[4] = clipped(need - known(x[_NEED_3], 0.0), 0.0, 1.0)
+    out[4] = clipped(known(x[_NEED_OPEN], 0.0), 0.0, 1.0)
     out[5] = clipped(math.log(buy / (1.0 - buy)) / 4.0, -1.5, 1.5)
     out[6] = clipped(clipped(known(x[_SLATE_BUY], 0.0), 0.0, 1.0) - buy, 0.0, 1.0)
     out[7] = clipped(known(x[_REPEAT], 0.0), 0.0, 1.0)

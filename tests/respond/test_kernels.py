@@ -24,8 +24,8 @@ def rows(seed: int, n: int) -> np.ndarray:
     x[rng.random(x.shape) < 0.3] = np.nan
     for name in ("has_query", "has_item", "on_outbound", "on_search", "on_product", "is_sought"):
         x[:, VALUE_COLUMN[name]] = rng.random(n) < 0.3
-    for name in ("need", "need_3", "buy", "query_match", "certainty", "return_rate", "topic_share", "repeat_share",
-                 "returned_share"):  # fmt: skip
+    for name in ("need", "need_3", "need_open", "buy", "query_match", "certainty", "return_rate", "topic_share",
+                 "repeat_share", "returned_share"):  # fmt: skip
         x[:, VALUE_COLUMN[name]] = rng.random(n)
     return x
 
