@@ -115,7 +115,9 @@ def ranked(models: RequestModels, state: State, at: int, market: Market, k: int)
     """
     mc = codes_of(Moment(customer_id="", at=at, surface=Surface.HOME), market)
     recalled = recall_all(state, mc, market, models.recall)
-    scores = models.ranker.scores(item_features(state, mc, market, recalled.codes, recalled.scores))
+    scores = models.ranker.scores(
+        item_features(state, mc, market, recalled.codes, recalled.scores, models.cupboard.tables)
+    )
     buyable = market.columns.buyable[recalled.codes]
     codes, scores = recalled.codes[buyable], scores[buyable]
     if codes.size < k:
@@ -137,7 +139,7 @@ def _scored(models: RequestModels, state: State, mc: MomentCodes, market: Market
     if not codes.size:
         return np.empty(0)
     recalled_by_none = np.zeros((codes.size, len(RECALLS)))
-    return models.ranker.scores(item_features(state, mc, market, codes, recalled_by_none))
+    return models.ranker.scores(item_features(state, mc, market, codes, recalled_by_none, models.cupboard.tables))
 
 
 def _models(workspace: Workspace) -> tuple[RequestModels, str]:

@@ -25,7 +25,7 @@ from cxreco.repeat.lifetime import Purchases, fit_activity
 from cxreco.repeat.log import Log
 from cxreco.repeat.origins import Judged
 from cxreco.repeat.promotion import PromotionRules
-from cxreco.request.cupboard import UNTOLD, Tables
+from cxreco.request.cupboard_tables import Tables
 from cxreco.request.need import NeedModel
 from cxreco.request.need_features import item_need_features
 from cxreco.request.propose import RequestModels
@@ -180,8 +180,7 @@ def next_orders(
 
 
 def needs(
-    model: NeedModel, log: Log, market: Market, cut: int, *, customers: int, items: int, seed: int = 7,
-    cupboard: Tables = UNTOLD,
+    model: NeedModel, log: Log, market: Market, cut: int, *, cupboard: Tables, customers: int, items: int, seed: int = 7
 ) -> Needs:  # fmt: skip
     """Foretell at `cut` when items bought before are bought again, for so many customers and items of each at most."""
     lines = log.ticks[(log.ticks["kind"] == Kind.ORDER_LINE) & (log.ticks["item"] >= 0)]

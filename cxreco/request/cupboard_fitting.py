@@ -16,7 +16,8 @@ from cxreco.compiled import compiled
 from cxreco.journey import DAY
 from cxreco.recognise.contacts import AUTOMATE
 from cxreco.recognise.layout import Kind, Mark
-from cxreco.request.cupboard import CYCLES, NOTICE, Cupboard, Habits, densities, noticing, prior_of, told
+from cxreco.request.cupboard import Cupboard, told
+from cxreco.request.cupboard_tables import CYCLES, NOTICE, Habits, densities, noticing, prior_of
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]

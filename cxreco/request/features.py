@@ -11,7 +11,8 @@ from cxreco.journey import DAY
 from cxreco.recognise.market import COMMON, Columns, Market
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
-from cxreco.request.cupboard import CUPBOARD, UNTOLD, Tables, cupboard_of
+from cxreco.request.cupboard import cupboard_of
+from cxreco.request.cupboard_tables import CUPBOARD, Tables
 from cxreco.request.moment_codes import MomentCodes
 from cxreco.request.readings import READING, readings_of
 from cxreco.request.recalls import RECALLS
@@ -197,7 +198,7 @@ def item_features(
     market: Market,
     codes: I32,
     recall_scores: F64,
-    cupboard: Tables = UNTOLD,
+    cupboard: Tables,
 ) -> F64:
     """Return what the ranker sees of items at a moment.
 

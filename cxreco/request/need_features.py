@@ -9,7 +9,8 @@ from cxreco.compiled import compiled, compiled_inner
 from cxreco.recognise.market import Columns, Market
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
-from cxreco.request.cupboard import CUPBOARD, UNTOLD, Tables, category_share, cupboard_of, within
+from cxreco.request.cupboard import category_share, cupboard_of, within
+from cxreco.request.cupboard_tables import CUPBOARD, Tables
 from cxreco.request.readings import READING, readings_of
 from cxreco.request.renewal import gap_posterior, renewal_within, repeat_posterior
 from cxreco.request.slot_features import places, write_slot
@@ -135,7 +136,7 @@ def expand(features: F64, horizons: F64, by_cupboard: F64) -> tuple[F64, F64]:
     return expanded(features, horizons, by_cupboard)
 
 
-def item_need_features(state: State, market: Market, codes: I32, at: int, cupboard: Tables = UNTOLD) -> F64:
+def item_need_features(state: State, market: Market, codes: I32, at: int, cupboard: Tables) -> F64:
     """Return (n, len(NEED_FEATURES)) of items by code, as of `at` (microseconds)."""
     known = (state.item_slots, state.category_slots, readings_of(state, at))
     inferred = cupboard_of(state.category_slots, at, cupboard)
@@ -175,7 +176,7 @@ def _item_rhythms(codes: I32, known: tuple[NDArray[np.void], F64], at_s: int, m:
     return out
 
 
-def category_need_features(state: State, market: Market, codes: I32, at: int, cupboard: Tables = UNTOLD) -> F64:
+def category_need_features(state: State, market: Market, codes: I32, at: int, cupboard: Tables) -> F64:
     """Return (n, len(NEED_FEATURES)) of categories by code, as of `at` (microseconds)."""
     population = market.population
     place = places(state.category_slots, codes)

@@ -17,7 +17,8 @@ from cxreco.request import automation, coaching, curation, desire
 from cxreco.request.actions import Actions, Fitting
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
 from cxreco.request.context import Context, Sight
-from cxreco.request.cupboard import Cupboard, Tables, cupboard_rows
+from cxreco.request.cupboard import Cupboard, cupboard_rows
+from cxreco.request.cupboard_tables import Tables
 from cxreco.request.features import RANKER_COLUMN, ranker_rows
 from cxreco.request.moment_codes import codes_of
 from cxreco.request.need import NeedModel, read_grid, rising

@@ -18,7 +18,8 @@ from cxreco.recognise.layout import Kind
 from cxreco.recognise.market import Market
 from cxreco.recognise.replay import moments_of, replay
 from cxreco.recognise.state import State
-from cxreco.request.cupboard import UNTOLD, Tables
+from cxreco.request.cupboard import UNTOLD
+from cxreco.request.cupboard_tables import Tables
 from cxreco.request.features import RANKER_FEATURES, item_features
 from cxreco.request.moment_codes import codes_of
 from cxreco.request.need import NeedRows

@@ -28,7 +28,7 @@ def messages(pooled, seed, n, effect, won=WON):
     """
     rng = np.random.default_rng(seed)
     x = np.abs(rng.normal(size=(n, len(VALUE_FEATURES))))
-    for name in ("need", "need_3", "need_top", "buy", "repeat_share", "on_outbound"):
+    for name in ("need", "need_3", "need_top", "need_open", "buy", "repeat_share", "on_outbound"):
         x[:, VALUE_COLUMN[name]] = rng.random(n).round(3)
     plain = {"on_outbound": 1.0, "orders": 50.0, "lines_mean": 2.0, "margin_mean": MARGIN, "item_margin": MARGIN / 2.0,
              "quantity": 1.0, "returned_share": 0.0, "return_rate": 0.0}  # fmt: skip
@@ -36,6 +36,7 @@ def messages(pooled, seed, n, effect, won=WON):
         x[:, VALUE_COLUMN[name]] = value
     hold = x.copy()
     hold[:, VALUE_COLUMN["need"] : VALUE_COLUMN["certainty"] + 1] = np.nan
+    hold[:, VALUE_COLUMN["need_open"]] = np.nan
     chance = 0.1 + 0.7 * x[:, VALUE_COLUMN["need"]]
     sent = rng.random(n) < chance
     rows = np.concatenate([hold, x])
@@ -68,7 +69,7 @@ def test_where_messages_work_for_one_half_and_harm_the_other_it_is_kept_and_deci
     assert lift.learner and lift.report["gain_low"] > 0.0 and lift.report["judged"] == 2_500
     fresh, true, believed = messages(playbook.value, 2, 4_000, halves)
     told = believed + lift.of(fresh.x[:, COLUMNS])
-    assert np.corrcoef(told, true)[0, 1] > 0.6 > np.corrcoef(believed, true)[0, 1] + 0.4
+    assert np.corrcoef(told, true)[0, 1] > 0.6 > np.corrcoef(believed, true)[0, 1] + 0.2
     sending, before = (np.where(way > 0.0, true, 0.0) for way in (told, believed))
     gained = sending - before
     assert gained.mean() > 0.04 + 4.0 * gained.std() / np.sqrt(gained.size)

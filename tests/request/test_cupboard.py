@@ -11,20 +11,9 @@ from numpy.typing import NDArray
 from cxreco.journey import DAY
 from cxreco.recognise.layout import TICK, Kind, Mark
 from cxreco.recognise.replay import moments_of, replay
-from cxreco.request.cupboard import (
-    AHEAD,
-    CUPBOARD,
-    CYCLES,
-    LONGEST_DAYS,
-    NOTICE,
-    UNTOLD,
-    Cupboard,
-    Habits,
-    cupboard_of,
-    told,
-    within,
-)
+from cxreco.request.cupboard import UNTOLD, Cupboard, cupboard_of, told, within
 from cxreco.request.cupboard_fitting import fit_cupboard, marks_of
+from cxreco.request.cupboard_tables import AHEAD, CUPBOARD, CYCLES, LONGEST_DAYS, NOTICE, Habits
 from cxreco.request.need import NeedModel
 from cxreco.request.need_features import NEED_FEATURES, expand
 from cxreco.request.renewal import renewal_within

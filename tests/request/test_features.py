@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cxreco.journey import DAY, Moment, Surface
+from cxreco.request.cupboard import UNTOLD
 from cxreco.request.features import RANKER_COLUMN, RANKER_FEATURES, item_features
 from cxreco.request.moment_codes import codes_of
 from cxreco.request.need_features import NEED_FEATURES, category_need_features, item_need_features, renewal
@@ -28,7 +29,9 @@ def row(shop, item: str, **moment) -> dict[str, float]:
     mc = codes_of(Moment(customer_id="1", at=at, **moment), market)
     codes = np.array([shop.codes.item_code(item)], dtype=np.int32)
     scores = np.arange(float(len(RECALLS)))[None, :]
-    return dict(zip(RANKER_FEATURES, item_features(shop.state(1, 40.0), mc, market, codes, scores)[0], strict=True))
+    return dict(
+        zip(RANKER_FEATURES, item_features(shop.state(1, 40.0), mc, market, codes, scores, UNTOLD)[0], strict=True)
+    )
 
 
 def test_an_item_bought_before(corner) -> None:
@@ -94,8 +97,8 @@ def test_need_is_read_of_items_and_of_categories(corner) -> None:
     state, market = corner.state(1, 40.0), corner.market(40.0)
     code = np.array([corner.codes.item_code("tea")], dtype=np.int32)
     category = np.array([corner.codes.category_code("food")], dtype=np.int32)
-    item = dict(zip(NEED_FEATURES, item_need_features(state, market, code, 40 * DAY)[0], strict=True))
-    food = dict(zip(NEED_FEATURES, category_need_features(state, market, category, 40 * DAY)[0], strict=True))
+    item = dict(zip(NEED_FEATURES, item_need_features(state, market, code, 40 * DAY, UNTOLD)[0], strict=True))
+    food = dict(zip(NEED_FEATURES, category_need_features(state, market, category, 40 * DAY, UNTOLD)[0], strict=True))
     assert item["orders"] == food["orders"] == 3.0
     assert (item["is_category"], food["is_category"]) == (0.0, 1.0)
     assert item["category_days_since"] == 9.0
@@ -105,5 +108,5 @@ def test_need_is_read_of_items_and_of_categories(corner) -> None:
 
 def test_the_closed_form_of_a_stranger_is_unknown(corner) -> None:
     codes = np.arange(3, dtype=np.int32)
-    features = item_need_features(corner.state(99, 40.0), corner.market(40.0), codes, 40 * DAY)
+    features = item_need_features(corner.state(99, 40.0), corner.market(40.0), codes, 40 * DAY, UNTOLD)
     assert np.isnan(renewal(features, 7.0)).all()

@@ -9,6 +9,7 @@ from cxreco.errors import BadInput
 from cxreco.journey import DAY, MODE_CODE, Mode, Moment
 from cxreco.recognise.layout import Kind
 from cxreco.recognise.replay import moments_of, replay
+from cxreco.request.cupboard import UNTOLD
 from cxreco.request.features import RANKER_COLUMN, item_features
 from cxreco.request.moment_codes import codes_of
 from cxreco.request.need_features import NEED_FEATURES
@@ -72,7 +73,7 @@ def test_rows_are_what_serving_sees(log: TrainingLog) -> None:
         if not np.array_equal(recalled.codes, rows.code[span]):
             continue
         if np.array_equal(
-            item_features(state, mc, market, recalled.codes, recalled.scores), rows.x[span], equal_nan=True
+            item_features(state, mc, market, recalled.codes, recalled.scores, UNTOLD), rows.x[span], equal_nan=True
         ):
             checked += 1
     # The others are those that were given a part of the order as a cart.
@@ -121,7 +122,7 @@ def test_an_early_row_is_what_serving_would_have_seen_then(log: TrainingLog) -> 
         recalled = recall_all(state, mc, market)
         span = slice(starts[group], starts[group] + rows.group[group])
         assert np.array_equal(recalled.codes, rows.code[span])
-        x = item_features(state, mc, market, recalled.codes, recalled.scores)
+        x = item_features(state, mc, market, recalled.codes, recalled.scores, UNTOLD)
         assert np.array_equal(x, rows.x[span], equal_nan=True)
 
 
@@ -147,7 +148,7 @@ def test_a_masked_row_is_what_serving_sees_of_somebody_whom_nobody_knows(log: Tr
         mc = codes_of(Moment(customer_id="", at=int(rows.at[group])), market)
         recalled = recall_all(state, mc, market)
         assert np.array_equal(recalled.codes, rows.code[span])
-        x = item_features(state, mc, market, recalled.codes, recalled.scores)
+        x = item_features(state, mc, market, recalled.codes, recalled.scores, UNTOLD)
         assert np.array_equal(x, rows.x[span], equal_nan=True)
         checked += 1
     assert checked > 50
