@@ -72,7 +72,7 @@ def test_where_messages_work_for_one_half_and_harm_the_other_it_is_kept_and_deci
     assert np.corrcoef(told, true)[0, 1] > 0.6 > np.corrcoef(believed, true)[0, 1] + 0.2
     sending, before = (np.where(way > 0.0, true, 0.0) for way in (told, believed))
     gained = sending - before
-    assert gained.mean() > 0.04 + 4.0 * gained.std() / np.sqrt(gained.size)
+    assert gained.mean() > 0.03 + 4.0 * gained.std() / np.sqrt(gained.size)
     # The same log gives the same lift.
     assert fitted(playbook, found).to_spec() == lift.to_spec()
 
