@@ -107,7 +107,18 @@ def _of_items(lessons: Lessons, playbook: Playbook) -> dict[str, bytes]:
     if found is not None:
         title = "need: what moves it beyond the cupboard and the customer's rhythm"
         files |= _kept("need", found, attribution_picture(found, title))
-    return files
+    return files | _of_cupboard(lessons, playbook)
+
+
+def _of_cupboard(lessons: Lessons, playbook: Playbook) -> dict[str, bytes]:
+    """Say how long what is bought in each category lasts, in days, for the customer in the middle."""
+    cupboard = playbook.request.cupboard
+    if cupboard.habits is None:
+        return {}
+    names = lessons.log.codes.category_names
+    lasts = {names[code]: days for code, days in enumerate(cupboard.cycle[:-1].tolist()) if 0 < code < len(names)}
+    table = pd.DataFrame({"category": list(lasts), "median_days": list(lasts.values())})
+    return _kept("cupboard", table.sort_values("median_days", ignore_index=True), None)
 
 
 def _said(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,10 +1,12 @@
 """The whole loop, small: a shop's history, an apprentice, three days of decisions, a verdict, and back."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -169,6 +171,8 @@ def test_a_training_run_explains_itself(loop: Turned) -> None:
             assert picture is not None and picture.startswith(b"\x89PNG")
         # Nobody had answered the apprentice: there is no mode to explain yet, and the run says why there is no loop.
         assert registry.artifact(first, "explanations/modes.csv") is None
+        lasts = pd.read_csv(io.BytesIO(registry.artifact(second, "explanations/cupboard.csv") or b""))
+        assert lasts["category"].is_unique and (lasts["median_days"] > 0.0).all() and len(lasts) > 1
         assert b"cannot be told: no decision was logged" in (registry.artifact(first, "loop/loop.txt") or b"")
         assert b"cannot be told" in (registry.artifact(second, "loop/loop.txt") or b"")
         assert b"against leaving" not in (registry.artifact(first, "results/results.txt") or b"against leaving")
