@@ -8,8 +8,8 @@ from .contacts import AUTOMATE, Records
 from .layout import MARKS, Kind, Mark
 
 _DAY_S = 86_400
-# Of several marks on one day the one that says most stays.
-_SAYS = (0, 2, 1)
+# How much each kind says: of several marks on one day the one that says most stays.
+SAYS = (0, 2, 1)
 _LOOKED, _BOUGHT, _PLACED = int(Mark.LOOKED), int(Mark.BOUGHT), int(Mark.PLACED)
 
 
@@ -34,7 +34,7 @@ def _note(c: np.void, what: int, day: int) -> None:
     n, days, kinds = np.int64(c["marks"]), c["mark_days"], np.int64(c["mark_kinds"])
     if n > 0 and days[n - 1] >= day:
         n -= 1
-        if _SAYS[(kinds >> (2 * n)) & 3] >= _SAYS[what]:
+        if SAYS[(kinds >> (2 * n)) & 3] >= SAYS[what]:
             return
         kinds &= (1 << (2 * n)) - 1
     elif n == MARKS:

@@ -16,6 +16,7 @@ from cxreco.compiled import compiled
 from cxreco.journey import DAY
 from cxreco.recognise.contacts import AUTOMATE
 from cxreco.recognise.layout import Kind, Mark
+from cxreco.recognise.marks import SAYS
 from cxreco.request.cupboard import Cupboard, told
 from cxreco.request.cupboard_tables import CYCLES, NOTICE, Habits, densities, noticing, prior_of
 
@@ -63,8 +64,8 @@ def marks_of(ticks: NDArray[np.void], until: int) -> Marks:
     mark = np.full(rows.size, int(Mark.LOOKED))
     ordered = rows["kind"] == Kind.ORDER_LINE
     mark[ordered] = np.where(rows["mode"][ordered] == AUTOMATE, int(Mark.PLACED), int(Mark.BOUGHT))
-    # The same order as in the state: of several on a day the one that says most.
-    said = np.array([0, 2, 1])[mark]
+    # As in the state: of several on a day the one that says most.
+    said = np.array(SAYS)[mark]
     order = np.lexsort((-said, rows["at"] // DAY, rows["category"], rows["customer"]))
     who, what, day = (column[order] for column in (rows["customer"], rows["category"], rows["at"] // DAY))
     mark = mark[order]

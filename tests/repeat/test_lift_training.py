@@ -28,15 +28,16 @@ def messages(pooled, seed, n, effect, won=WON):
     """
     rng = np.random.default_rng(seed)
     x = np.abs(rng.normal(size=(n, len(VALUE_FEATURES))))
-    for name in ("need", "need_3", "need_top", "need_open", "buy", "repeat_share", "on_outbound"):
+    for name in ("need", "need_3", "need_top", "buy", "repeat_share", "on_outbound"):
         x[:, VALUE_COLUMN[name]] = rng.random(n).round(3)
     plain = {"on_outbound": 1.0, "orders": 50.0, "lines_mean": 2.0, "margin_mean": MARGIN, "item_margin": MARGIN / 2.0,
              "quantity": 1.0, "returned_share": 0.0, "return_rate": 0.0}  # fmt: skip
     for name, value in plain.items():
         x[:, VALUE_COLUMN[name]] = value
+    # Of an open need nobody knows here: the pooled head would tell messages apart by it, and the learner is to.
+    x[:, VALUE_COLUMN["need_open"]] = np.nan
     hold = x.copy()
     hold[:, VALUE_COLUMN["need"] : VALUE_COLUMN["certainty"] + 1] = np.nan
-    hold[:, VALUE_COLUMN["need_open"]] = np.nan
     chance = 0.1 + 0.7 * x[:, VALUE_COLUMN["need"]]
     sent = rng.random(n) < chance
     rows = np.concatenate([hold, x])
@@ -69,10 +70,10 @@ def test_where_messages_work_for_one_half_and_harm_the_other_it_is_kept_and_deci
     assert lift.learner and lift.report["gain_low"] > 0.0 and lift.report["judged"] == 2_500
     fresh, true, believed = messages(playbook.value, 2, 4_000, halves)
     told = believed + lift.of(fresh.x[:, COLUMNS])
-    assert np.corrcoef(told, true)[0, 1] > 0.6 > np.corrcoef(believed, true)[0, 1] + 0.2
+    assert np.corrcoef(told, true)[0, 1] > 0.6 > np.corrcoef(believed, true)[0, 1] + 0.4
     sending, before = (np.where(way > 0.0, true, 0.0) for way in (told, believed))
     gained = sending - before
-    assert gained.mean() > 0.03 + 4.0 * gained.std() / np.sqrt(gained.size)
+    assert gained.mean() > 0.04 + 4.0 * gained.std() / np.sqrt(gained.size)
     # The same log gives the same lift.
     assert fitted(playbook, found).to_spec() == lift.to_spec()
 
