@@ -92,8 +92,10 @@ def sources() -> str:
     """Return eight hex digits of the hash of the engine's code: figures of two engines are not to be mixed unsaid."""
     root = Path(cxreco.__file__).parent
     files = sorted(path for ending in ("*.py", "*.toml") for path in root.rglob(ending))
+    # These are links in the package, which a search does not follow.
+    linked = sorted(path for name in ("pipelines", "models") for path in (root / name).iterdir() if path.is_file())
     total = hashlib.sha256()
-    for path in (*files, *sorted((root.parent / "pipelines").glob("*.py"))):
+    for path in (*files, *linked):
         total.update(path.name.encode() + b"\0" + path.read_bytes())
     return total.hexdigest()[:8]
 

@@ -6,10 +6,12 @@ what is learned of one mode helps the others, and a mode with few answers stays 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreco.declared import declared
 from cxreco.errors import BadSpec
 from cxreco.journey import MODES, Mode
 from cxreco.request.candidates import VALUE_COLUMN
@@ -128,10 +130,16 @@ def pooled(phi: F64, mode: NDArray[np.int16]) -> F64:
 class Beliefs:
     """What a good shopkeeper believes before the first decision, as coefficients of the signals.
 
-    `by_mode` maps `shared` or a mode to {signal: mean}; `sd_shared` and `sd_mode` say how firmly.
+    `by_mode` maps `shared` or a mode to {signal: belief}: a mean, or `{mean, sd}` where it is held less firmly than the
+    others, or more; `sd_shared` and `sd_mode` say how firmly the others are.
+
+    Raises
+    ------
+    BadSpec
+        If a mode, a signal or a key is unknown, or a number is none or out of range.
     """
 
-    by_mode: Mapping[str, Mapping[str, float]]
+    by_mode: Mapping[str, Mapping[str, float | Mapping[str, float]]]
     sd_shared: float = 0.5
     sd_mode: float = 0.5
 
@@ -142,13 +150,30 @@ class Beliefs:
             unknown = set(coefficients) - set(SIGNALS)
             if unknown:
                 raise BadSpec(f"unknown signals {sorted(unknown)}; known: {', '.join(SIGNALS)}", where="value.toml")
+            for signal, belief in coefficients.items():
+                _check(belief, f"value.{group}.{signal}")
 
     def prior(self) -> Prior:
         """Return the Gaussian prior of the pooled design's coefficients."""
-        rows = [self._row("shared")] + [self._row(mode) for mode in ACTING]
-        sd = np.concatenate([np.full(WIDTH, self.sd_shared), np.full(WIDTH * len(ACTING), self.sd_mode)])
-        return Prior(mean=np.concatenate(rows), sd=sd)
+        mean, sd = np.zeros((len(MODES), WIDTH)), np.full((len(MODES), WIDTH), self.sd_mode)
+        sd[0] = self.sd_shared
+        for row, group in enumerate(("shared", *ACTING)):
+            for signal, belief in self.by_mode.get(group, {}).items():
+                at = row, SIGNALS.index(signal)
+                if isinstance(belief, Mapping):
+                    mean[at], sd[at] = belief["mean"], belief.get("sd", sd[at])
+                else:
+                    mean[at] = belief
+        return Prior(mean=mean.ravel(), sd=sd.ravel())
 
-    def _row(self, group: str) -> F64:
-        given = self.by_mode.get(group, {})
-        return np.array([float(given.get(signal, 0.0)) for signal in SIGNALS])
+
+def _check(belief: float | Mapping[str, float], name: str) -> None:
+    """Raise `BadSpec` unless it is a mean, or a table of a mean and how firmly it is held."""
+    if not isinstance(belief, Mapping):
+        declared(belief, name, least=-inf, above=True)
+        return
+    if "mean" not in belief or set(belief) - {"mean", "sd"}:
+        raise BadSpec(f"{name} has {sorted(belief)}; give a number, or {{ mean = 0.5, sd = 0.2 }}", where="value.toml")
+    declared(belief["mean"], f"{name}.mean", least=-inf, above=True)
+    if "sd" in belief:
+        declared(belief["sd"], f"{name}.sd", above=True)

@@ -60,3 +60,26 @@ def test_beliefs_land_where_they_are_named():
         Beliefs(by_mode={Mode.COACH: {"fatige": 1.0}})
     with pytest.raises(BadSpec, match="unknown mode"):
         Beliefs(by_mode={Mode.HOLD: {"one": 1.0}})
+
+
+def test_a_belief_may_be_held_less_firmly_than_the_others():
+    prior = Beliefs(by_mode={Mode.COACH: {"need": {"mean": 0.3, "sd": 1.5}, "cart": {"mean": -0.3}}}).prior()
+    need, cart = (MODES.index(Mode.COACH) * WIDTH + SIGNALS.index(name) for name in ("need", "cart"))
+    assert (prior.mean[need], prior.sd[need]) == (0.3, 1.5)
+    assert (prior.mean[cart], prior.sd[cart]) == (-0.3, 0.5)
+    assert {*np.delete(prior.sd, need)} == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("belief", "said"),
+    [
+        ({"sd": 0.2}, r"coach_behavior.need has \['sd'\]"),
+        ({"mean": 0.1, "var": 0.2}, "give a number, or { mean = 0.5, sd = 0.2 }"),
+        ({"mean": 0.1, "sd": 0.0}, "above 0"),
+        ({"mean": float("nan")}, "got nan"),
+        ("a lot", "must be a number"),
+    ],
+)
+def test_a_belief_that_is_none_is_refused_and_named(belief, said):
+    with pytest.raises(BadSpec, match=said):
+        Beliefs(by_mode={Mode.COACH: {"need": belief}})
