@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxreco.edge.specs import load_specs
 from cxreco.journey import DAY, MODE_CODE, Mode
+from cxreco.repeat.value_training import ValueSpec
 from cxreco.request.candidates import VALUE_FEATURES, Candidates
 from cxreco.world import WORLDS, World
 from cxreco.world.ground import Ground
@@ -18,11 +20,12 @@ N_HIDDEN = 17
 def bench(monkeypatch):
     """Return the script and its parts, imported as the script imports them."""
     monkeypatch.syspath_prepend(str(BENCH))
+    import beliefs
     import ceiling
     import knowable.minds as minds
     import knowable.seasons as seasons
 
-    return {"ceiling": ceiling, "minds": minds, "seasons": seasons}
+    return {"beliefs": beliefs, "ceiling": ceiling, "minds": minds, "seasons": seasons}
 
 
 def shop(bench, seed, moments=60, told=True):
@@ -37,8 +40,8 @@ def shop(bench, seed, moments=60, told=True):
     (x if told else hidden)[:, 0] = truth
     mode = np.where(first, 0, rng.integers(1, 4, n))
     return bench["seasons"].Noted(
-        x=x, hidden=hidden, mode=mode, truth=truth, believed=truth.copy(), size=size,
-        customer=rng.integers(0, 20, moments), informed_best=np.full(moments, 3.0),
+        x=x, hidden=hidden, mode=mode, contact=mode == 3, truth=truth, believed=truth.copy(), size=size,
+        customer=rng.integers(0, 20, moments), day=np.arange(moments) // 4, informed_best=np.full(moments, 3.0),
     )  # fmt: skip
 
 
@@ -67,6 +70,30 @@ def test_hold_is_worth_nothing_to_a_forest(bench):
     ceiling, one = bench["ceiling"], shop(bench, 5, 200)
     values = ceiling.foreseen(ceiling.learned([one], ()), one, ())
     assert np.all(values[one.mode == 0] == 0.0)
+
+
+def test_a_part_of_the_moments_keeps_each_moments_candidates(bench):
+    one = shop(bench, 6)
+    late = one.part(one.day >= 7)
+    assert late.size.size == int((one.day >= 7).sum()) and late.mode.size == int(late.size.sum())
+    assert np.array_equal(late.truth, one.truth[np.repeat(one.day >= 7, one.size)])
+    assert np.all(late.mode[late.hold] == 0) and np.all(np.diff(late.hold) >= 0)
+
+
+def test_ways_of_believing_are_told_apart_by_the_truth_alone(bench):
+    beliefs, one = bench["beliefs"], shop(bench, 7, 200)
+    assert beliefs.apart([one], [one.truth], [one.truth]) == (0.0, 0.0, 0.0)
+    more, low, high = beliefs.apart([one], [one.truth], [-one.truth])
+    assert 0.0 < low < more < high
+
+
+def test_a_way_changes_what_it_names_in_the_spec_and_nothing_else(bench):
+    spec = load_specs()["value"]
+    for change in bench["beliefs"].WAYS.values():
+        merged = bench["beliefs"].merged(spec, change)
+        ValueSpec.from_spec(merged)
+        assert {name for name in spec if merged[name] != spec[name]} == set(change)
+        assert merged["order"]["respond_to_desire"] == spec["order"]["respond_to_desire"]
 
 
 def test_hidden_columns_are_the_worlds_own(bench):
