@@ -1,5 +1,6 @@
 """Environments of their own for the peers that a benchmark measures beside: made by uv in the user's cache."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -12,7 +13,7 @@ from cxreco.errors import NotFound
 
 
 def python_with(packages: Sequence[str], name: str) -> Path:
-    """Return a Python of this version that has the packages; it is made where it is missing.
+    """Return a Python of this version that has the packages; it is made where it is missing, by one process at a time.
 
     Parameters
     ----------
@@ -30,8 +31,20 @@ def python_with(packages: Sequence[str], name: str) -> Path:
     digest = hashlib.sha256(" ".join((*packages, sys.version)).encode()).hexdigest()[:8]
     folder = cache / f"{name}-{digest}"
     python = folder / "bin" / "python"
-    if (folder / "ready").exists():
+    ready = folder / "ready"
+    if ready.exists():
         return python
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Another may have made it while this one waited.
+        if not ready.exists():
+            _make(folder, python, packages)
+            ready.write_text("\n".join(packages) + "\n")
+    return python
+
+
+def _make(folder: Path, python: Path, packages: Sequence[str]) -> None:
     uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
     try:
         shutil.rmtree(folder, ignore_errors=True)
@@ -39,5 +52,3 @@ def python_with(packages: Sequence[str], name: str) -> Path:
         subprocess.run([uv, "pip", "install", "-q", "--python", str(python), *packages], check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise NotFound(f"the environment with {', '.join(packages)} could not be made: {error}") from error
-    (folder / "ready").write_text("\n".join(packages) + "\n")
-    return python
