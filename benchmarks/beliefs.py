@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from under_load.report import hardware, keep
 
-from cxreco.journey import DAY, MODE_CODE, Mode
+from cxreco.journey import COACH, DAY
 from cxreco.pipelines.gather import gather
 from cxreco.pipelines.workspace import opened
 from cxreco.repeat.training import Lessons, fit_playbook, learn
@@ -79,7 +79,7 @@ def foreseen(lessons: Lessons, shop: Noted, way: Way, weeks: int) -> F64:
 def nudges(shop: Noted, values: F64, weeks: int) -> list[int]:
     """Return how many nudges would be chosen on the shop's own days, by week."""
     row = chosen(shop, values)
-    sent = (shop.mode[row] == MODE_CODE[Mode.COACH]) & (shop.x[row, VALUE_COLUMN["on_outbound"]] > 0.0)
+    sent = (shop.mode[row] == COACH) & (shop.x[row, VALUE_COLUMN["on_outbound"]] > 0.0)
     return [int((shop.day[sent] // 7 == week).sum()) for week in range(weeks)]
 
 

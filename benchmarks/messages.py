@@ -26,7 +26,7 @@ from under_load.report import hardware, keep
 
 from cxreco.edge.settings import Settings
 from cxreco.errors import BadInput
-from cxreco.journey import Arm
+from cxreco.journey import COACH, Arm
 from cxreco.pipelines.gather import gathered
 from cxreco.pipelines.season import Offered, Season, branch, expected
 from cxreco.pipelines.workspace import opened
@@ -34,7 +34,7 @@ from cxreco.repeat.lift_training import LiftRules, lift_of
 from cxreco.repeat.training import Lessons, answers_of, fit_playbook, learn
 from cxreco.repeat.uplift_choice import Rules, choose
 from cxreco.repeat.value_training import ValueSpec
-from cxreco.respond.lift import COACH, Lift
+from cxreco.respond.lift import Lift
 from cxreco.respond.playbook import Playbook
 from cxreco.respond.value import ValueModel
 from cxreco.world import WORLDS, World

@@ -24,7 +24,7 @@ from rich.table import Table
 from scipy import stats
 from under_load.report import hardware, keep
 
-from cxreco.journey import DAY, MODE_CODE, Arm, Mode
+from cxreco.journey import AUTOMATE, DAY, Arm
 from cxreco.pipelines.season import Season, branch, counted, under, weekly
 from cxreco.pipelines.workspace import opened
 from cxreco.respond.playbook import Playbook
@@ -32,7 +32,6 @@ from cxreco.world import World
 
 F64 = NDArray[np.float64]
 Found = dict[str, Any]
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 
 
 def lived(shop: Founded, *, trusted: bool) -> tuple[Season, World, Playbook]:

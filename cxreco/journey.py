@@ -29,6 +29,7 @@ class Mode(StrEnum):
 
 MODES: tuple[Mode, ...] = tuple(Mode)
 MODE_CODE: Mapping[Mode, int] = MappingProxyType({mode: code for code, mode in enumerate(MODES)})
+HOLD, RESPOND, CURATE, COACH, AUTOMATE = (MODE_CODE[mode] for mode in MODES)
 
 
 class Stage(StrEnum):

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxreco.errors import BadInput
-from cxreco.journey import MODE_CODE, MODES, Mode, Surface
+from cxreco.journey import AUTOMATE, COACH, HOLD, MODES, Surface
 
 Columns = Mapping[str, str]
 
@@ -123,8 +123,8 @@ def contacts(mode: NDArray[np.integer], surface: NDArray[np.object_]) -> NDArray
     surface
         (n,) names of surfaces.
     """
-    reaching = (mode == MODE_CODE[Mode.COACH]) | (mode == MODE_CODE[Mode.AUTOMATE])
-    outbound = (surface == Surface.OUTBOUND.value) & (mode != MODE_CODE[Mode.HOLD])
+    reaching = (mode == COACH) | (mode == AUTOMATE)
+    outbound = (surface == Surface.OUTBOUND.value) & (mode != HOLD)
     return np.asarray(reaching | outbound, dtype=np.bool_)
 
 
@@ -215,7 +215,7 @@ class DecisionLog:
         modes = self.candidates["mode"].to_numpy()
         if bool(((modes < 0) | (modes >= len(MODES))).any()):
             raise BadInput(f"must be a code from 0 to {len(MODES) - 1}", where="candidates.mode")
-        if len(self) and bool((modes[self.starts] != MODE_CODE[Mode.HOLD]).any()):
+        if len(self) and bool((modes[self.starts] != HOLD).any()):
             raise BadInput("the first candidate of every decision must be hold", where="candidates.mode")
         other = modes[self.chosen_rows] != self.decisions["mode"].to_numpy()
         _none(self.decisions, other, "mode", "the chosen candidate has another mode")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cxreco.edge.specs import load_specs
-from cxreco.journey import DAY, MODE_CODE, Mode
+from cxreco.journey import CURATE, DAY
 from cxreco.repeat.value_training import ValueSpec
 from cxreco.request.candidates import VALUE_FEATURES, Candidates
 from cxreco.world import WORLDS, World
@@ -106,7 +106,7 @@ def test_hidden_columns_are_the_worlds_own(bench):
     facing = world.facing(moment)
     ground: Ground = world.ground
     slate = np.array([[-1, -1], [max(facing.target, 0), 1]], np.int32)
-    mode = np.array([0, MODE_CODE[Mode.CURATE]], np.int16)
+    mode = np.array([0, CURATE], np.int16)
     candidates = Candidates(
         mode=mode, action=mode, item=slate[:, 0], quantity=np.ones(2), slate=slate, score=np.zeros((2, 2)),
         reason=np.zeros((2, 2), np.int32), x=np.zeros((2, len(VALUE_FEATURES))), actions=("hold", "a", "b"), reasons=(),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cxreco.errors import BadInput
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import COACH
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES, Candidates
 
 BENCH = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -36,7 +36,7 @@ def row(policy, seed=1, money=(1.0, 2.0, 3.0, 4.0), **more):
 
 def candidates(n=3):
     x = np.random.default_rng(0).normal(size=(n, len(VALUE_FEATURES)))
-    mode = np.array([0] + [MODE_CODE[Mode.COACH]] * (n - 1), dtype=np.int16)
+    mode = np.array([0] + [COACH] * (n - 1), dtype=np.int16)
     return Candidates(
         mode=mode, action=mode, item=np.arange(n, dtype=np.int32) - 1, quantity=np.ones(n),
         slate=np.zeros((n, 1), np.int32), score=np.zeros((n, 1)), reason=np.zeros((n, 1), np.int32), x=x,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import CURATE
 from cxreco.recognise.layout import SLOT
 from cxreco.recognise.state import State
 
@@ -54,7 +54,7 @@ def test_what_was_shown_counts_until_it_is_looked_at():
     # The slate was decided on, and never seen.
     assert memory.of("ada", state, 11 * day) == {}
     memory.decided("ada", 11 * day, (1, 2))
-    shown[0, MODE_CODE[Mode.CURATE]] = 11 * day + 1
+    shown[0, CURATE] = 11 * day + 1
     assert memory.of("ada", state, 11 * day) == {1: 1.0, 2: 1.0}
     assert memory.of("ada", state, 18 * day) == pytest.approx({1: 0.5, 2: 0.5})
     looked = np.zeros(1, SLOT)

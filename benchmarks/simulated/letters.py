@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.journey import DAY
+from cxreco.journey import COACH, DAY
 from cxreco.repeat.messages import Messages
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
-from cxreco.respond.lift import COACH
 from cxreco.respond.value import ValueModel
 
 F64 = NDArray[np.float64]

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .catalogue import Shelf
-from .kinship import Kin, kin_of
-from .population import FRESHEST, Population
-from .postings import Postings
-from .search import SearchIndex
+from cxreco.recognise.catalogue import Shelf
+from cxreco.recognise.kinship import Kin, kin_of
+from cxreco.recognise.population import FRESHEST, Population
+from cxreco.recognise.postings import Postings
+from cxreco.recognise.search import SearchIndex
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.journey import Item
-
-from .codes import Codes
+from cxreco.recognise.codes import Codes
 
 _VERSION = np.dtype(
     [

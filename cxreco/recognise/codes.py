@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from typing import Self
 
 from cxreco.errors import BadInput
-
-from .layout import Channel, Purpose
+from cxreco.recognise.layout import Channel, Purpose
 
 ITEM, CATEGORY, BRAND = "item", "category", "brand"
 Row = tuple[str, str, int]

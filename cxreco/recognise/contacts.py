@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-from cxreco.journey import MODE_CODE, Mode
-
-from .layout import Kind
+from cxreco.journey import AUTOMATE
+from cxreco.recognise.layout import Kind
 
 # Bits of `shown`: 0 is reserved; NO_CONTACT marks the record of an order that was not announced.
 SEEN, EXECUTED, WRONG, NO_CONTACT = 1, 2, 4, 8
 CONTACT_DAYS = 31
 
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 _SPAN = CONTACT_DAYS * 86_400
 _MICROS = 1_000_000
 _LATEST = 4_294_967_295

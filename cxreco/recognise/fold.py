@@ -18,10 +18,10 @@ the tick before they are added to. What the fields mean is in `layout`; the rule
 import numpy as np
 
 from cxreco.compiled import compiled
-
-from .contacts import AUTOMATE, Records, follow, reserve, seconds_of, see
-from .layout import CATEGORY, CATEGORY_SLOTS, CONTACT_SLOTS, ITEM_SLOTS, SLOT, Kind, Purpose
-from .marks import mark
+from cxreco.journey import AUTOMATE
+from cxreco.recognise.contacts import Records, follow, reserve, seconds_of, see
+from cxreco.recognise.layout import CATEGORY, CATEGORY_SLOTS, CONTACT_SLOTS, ITEM_SLOTS, SLOT, Kind, Purpose
+from cxreco.recognise.marks import mark
 
 KEEP_BOUGHT_DAYS = 180
 

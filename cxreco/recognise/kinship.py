@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
 from cxreco.journey import DAY
-
-from .affinity import keep_best
-from .catalogue import Shelf
-from .postings import Postings
+from cxreco.recognise.affinity import keep_best
+from cxreco.recognise.catalogue import Shelf
+from cxreco.recognise.postings import Postings
 
 Bool = NDArray[np.bool_]
 F32 = NDArray[np.float32]

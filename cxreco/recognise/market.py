@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.errors import BadInput
-
-from .borrowing import Borrowed, borrowed, wider_of
-from .catalogue import Shelf
-from .codes import Codes
-from .population import FRESHEST, Population
-from .search import SearchIndex
+from cxreco.recognise.borrowing import Borrowed, borrowed, wider_of
+from cxreco.recognise.catalogue import Shelf
+from cxreco.recognise.codes import Codes
+from cxreco.recognise.population import FRESHEST, Population
+from cxreco.recognise.search import SearchIndex
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

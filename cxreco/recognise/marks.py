@@ -3,9 +3,9 @@
 import numpy as np
 
 from cxreco.compiled import compiled
-
-from .contacts import AUTOMATE, Records
-from .layout import MARKS, Kind, Mark
+from cxreco.journey import AUTOMATE
+from cxreco.recognise.contacts import Records
+from cxreco.recognise.layout import MARKS, Kind, Mark
 
 _DAY_S = 86_400
 # How much each kind says: of several marks on one day the one that says most stays.

@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.errors import BadInput
-from cxreco.journey import DAY
-
-from .affinity import Purchases, alike_of, factors_of, neighbours_of
-from .catalogue import Shelf
-from .contacts import AUTOMATE
-from .kinship import LEAST_BUYERS, Kin, kin_of, new_items
-from .layout import Kind
-from .postings import postings_of, texts_of
-from .sales import clock, counted, exposure, latest, sales
+from cxreco.journey import AUTOMATE, DAY
+from cxreco.recognise.affinity import Purchases, alike_of, factors_of, neighbours_of
+from cxreco.recognise.catalogue import Shelf
+from cxreco.recognise.kinship import LEAST_BUYERS, Kin, kin_of, new_items
+from cxreco.recognise.layout import Kind
+from cxreco.recognise.postings import postings_of, texts_of
+from cxreco.recognise.sales import clock, counted, exposure, latest, sales
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

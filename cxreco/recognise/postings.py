@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .catalogue import Shelf
+from cxreco.recognise.catalogue import Shelf
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cxreco.compiled import compiled
-from cxreco.journey import MICROS
-
-from .contacts import AUTOMATE, EXECUTED, NO_CONTACT, WRONG
-from .layout import SURVEYS, Channel
-from .state import State
+from cxreco.journey import AUTOMATE, MICROS
+from cxreco.recognise.contacts import EXECUTED, NO_CONTACT, WRONG
+from cxreco.recognise.layout import SURVEYS, Channel
+from cxreco.recognise.state import State
 
 _DAY_S = 86_400
 _LATEST_S = 2**32 - 1

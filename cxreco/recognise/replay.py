@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-
-from .fold import fold
-from .layout import TICK
-from .state import END_OF_TIME, State, owned
+from cxreco.recognise.fold import fold
+from cxreco.recognise.layout import TICK
+from cxreco.recognise.state import END_OF_TIME, State, owned
 
 MOMENT = np.dtype([("customer", "<i8"), ("at", "<i8"), ("cut", "<i8")])
 

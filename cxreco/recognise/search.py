@@ -13,8 +13,17 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .catalogue import Shelf
-from .postings import SIDE_WEIGHT, WORD, changed_since, patched, plain_of, postings_of, singular, texts_of
+from cxreco.recognise.catalogue import Shelf
+from cxreco.recognise.postings import (
+    SIDE_WEIGHT,
+    WORD,
+    changed_since,
+    patched,
+    plain_of,
+    postings_of,
+    singular,
+    texts_of,
+)
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]

@@ -8,9 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.errors import BadInput, StalePlaybook
-
-from .fold import fold
-from .layout import CATEGORY, CATEGORY_SLOTS, CONTACT, CONTACT_SLOTS, FOLD_VERSION, HEAD, ITEM_SLOTS, SLOT
+from cxreco.recognise.fold import fold
+from cxreco.recognise.layout import (
+    CATEGORY,
+    CATEGORY_SLOTS,
+    CONTACT,
+    CONTACT_SLOTS,
+    FOLD_VERSION,
+    HEAD,
+    ITEM_SLOTS,
+    SLOT,
+)
 
 END_OF_TIME = 2**63 - 1
 _HEADER = struct.Struct("<HI")

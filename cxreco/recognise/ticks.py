@@ -28,10 +28,9 @@ from numpy.typing import NDArray
 
 from cxreco.frozen import quick
 from cxreco.journey import Event, Line
-
-from .catalogue import Catalogue
-from .codes import Codes, channel_of, purpose_of, ref_of
-from .layout import SURVEYS, TICK, Kind
+from cxreco.recognise.catalogue import Catalogue
+from cxreco.recognise.codes import Codes, channel_of, purpose_of, ref_of
+from cxreco.recognise.layout import SURVEYS, TICK, Kind
 
 NAN = float("nan")
 # at, seq, customer, ref, until, kind, mode, channel, flag, item, category, quantity, price, value, margin

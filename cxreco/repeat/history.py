@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.journey import DAY, MICROS, MODE_CODE, Mode, Moment, Surface
+from cxreco.journey import AUTOMATE, DAY, MICROS, Moment, Surface
 from cxreco.recognise.layout import Kind
 from cxreco.recognise.replay import moments_of, replay
 from cxreco.repeat.attribution import bought_after
@@ -27,7 +27,6 @@ from cxreco.respond.ladder import Evidence
 from cxreco.respond.worth import Worth
 
 I64 = NDArray[np.int64]
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 VISIT_GAP = 1_800 * MICROS
 _OF_ORDERS = ("certainty", "item_days_since", "due_ratio")
 BROWSING = (Kind.SEARCH, Kind.VIEW, Kind.ADD)

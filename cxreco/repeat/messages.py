@@ -10,16 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import COACH, HOLD
 from cxreco.repeat.uplift import Trial
-from cxreco.respond.lift import COACH, COLUMNS
+from cxreco.respond.lift import COLUMNS
 from cxreco.respond.value import ValueModel, Values
 from cxreco.tables import DecisionLog
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
-HOLD = MODE_CODE[Mode.HOLD]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxreco.errors import BadInput
-from cxreco.journey import MODE_CODE, MODES, Mode
+from cxreco.journey import HOLD, MODES
 from cxreco.repeat.intervals import clustered, standard_error, t_interval
 from cxreco.tables import DecisionLog
 
 F64 = NDArray[np.float64]
-HOLD = MODE_CODE[Mode.HOLD]
 COLUMNS = ("mode", "decisions", "customers", "earned", "held", "over_hold", "stderr", "low", "high", "reason")
 # Fewer decisions of a mode, or fewer effective decisions to hold beside them, tell nothing.
 FEWEST = 12

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxreco.errors import BadInput
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import AUTOMATE
 from cxreco.recognise.codes import ref_of
 from cxreco.recognise.layout import Kind
 from cxreco.repeat.attribution import (
@@ -181,7 +181,7 @@ def _joined(
         "satisfied": harm.satisfied,
         "accepted": naming(ticks, judged, TAKEN, window=worth.harm_window),
         "dismissed": naming(ticks, judged, (Kind.DISMISSED,), window=worth.harm_window),
-        "wrong_auto": wrong & (mode == MODE_CODE[Mode.AUTOMATE]),
+        "wrong_auto": wrong & (mode == AUTOMATE),
         "stopped": naming(ticks, judged, (Kind.AUTO_CANCELLED,), window=worth.harm_window),
         "contact": np.asarray(contact, dtype=np.bool_),
     }

@@ -11,8 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxreco.errors import BadSpec
-from cxreco.journey import HOUR, Surface
-from cxreco.recognise.contacts import AUTOMATE
+from cxreco.journey import AUTOMATE, HOUR, Surface
 from cxreco.repeat.attribution import bought_after
 from cxreco.repeat.origins import F64, I64, Judged
 

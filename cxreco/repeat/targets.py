@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import AUTOMATE
 from cxreco.respond.playbook import Playbook
 from cxreco.tables import DecisionLog, contacts
 
@@ -56,5 +56,5 @@ def foresight_of(champion: Target, challenger: Target, log: DecisionLog, ordered
     """
     before, after = (np.clip(target.soon[log.chosen_rows], 1e-4, 1.0 - 1e-4) for target in (champion, challenger))
     gain = ordered * np.log(after / before) + (1.0 - ordered) * np.log((1.0 - after) / (1.0 - before))
-    automatic = log.decisions["mode"].to_numpy() == MODE_CODE[Mode.AUTOMATE]
+    automatic = log.decisions["mode"].to_numpy() == AUTOMATE
     return np.where(automatic, 0.0, gain)

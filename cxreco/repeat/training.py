@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cxreco.declared import declared
 from cxreco.errors import BadSpec
-from cxreco.journey import DAY, HOUR, MODE_CODE, Mode
+from cxreco.journey import AUTOMATE, DAY, HOUR
 from cxreco.recognise.undated import PLACE, PLACE_DAYS
 from cxreco.repeat.history import Revisited, Yardstick, revisit
 from cxreco.repeat.lifetime_log import fit_still_worth, lifetime_report
@@ -40,7 +40,6 @@ from cxreco.respond.worth import Worth
 F64 = NDArray[np.float64]
 Specs = Mapping[str, Mapping[str, Any]]
 Step = Callable[[str], None]
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 # Specs whose change makes a challenger a change; with the same ones it is a refresh.
 DECIDING = ("actions", "guardrails", "need", "policy", "ranker", "reward", "training", "value")
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cxreco.declared import declared
 from cxreco.errors import BadSpec
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import AUTOMATE
 from cxreco.repeat.lift_training import LiftRules, fit_lift
 from cxreco.repeat.messages import Messages
 from cxreco.repeat.soon import Soon
@@ -31,7 +31,6 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 I16 = NDArray[np.int16]
 Bool = NDArray[np.bool_]
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 # Of the wrong orders, the shares that are stopped in their notice, and that draw a complaint if they are not.
 FOLLOWS: Mapping[str, float] = MappingProxyType(
     {"stopped": 0.5, "stopped_orders": 10.0, "disputed": 0.2, "disputed_orders": 10.0}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
 from cxreco.errors import BadSpec
-from cxreco.journey import HOUR, MODE_CODE, Mode, Moment, Surface
+from cxreco.journey import HOLD, HOUR, MODE_CODE, Mode, Moment, Surface
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
 from cxreco.request.readings import READING, READINGS, read, readings
@@ -251,7 +251,7 @@ class Actions:
     _fitting: dict[tuple[Surface, frozenset[Mode] | None], Fitting] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        codes = [MODE_CODE[Mode.HOLD], *(MODE_CODE[action.mode] for action in self.actions)]
+        codes = [HOLD, *(MODE_CODE[action.mode] for action in self.actions)]
         object.__setattr__(self, "modes", np.array(codes, dtype=np.int16))
         ruled = (i for i, action in enumerate(self.actions, start=1) if action.eligibility != Eligibility())
         object.__setattr__(self, "ruled", tuple(ruled))

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import AUTOMATE
 from cxreco.request.actions import PARAM
 from cxreco.request.context import ORDERS, SINCE, Sight, greatest, needed
 from cxreco.request.features import RANKER_COLUMN
@@ -14,7 +14,7 @@ from cxreco.request.reasons import Reason, preference
 
 F64 = NDArray[np.float64]
 
-MODE = MODE_CODE[Mode.AUTOMATE]
+MODE = AUTOMATE
 _MIN_NEED, _COUNT, _MIN_ITEM_ORDERS, _NOTICE, _SLACK = (
     PARAM[name] for name in ("min_need", "count", "min_item_orders", "notice_hours", "slack_days")
 )

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-from cxreco.journey import DAY, MODE_CODE, Mode
+from cxreco.journey import COACH, DAY
 from cxreco.request.actions import PARAM, RECIPE
 from cxreco.request.context import ORDERS, SINCE, SINCE_VIEW, Sight, best, greatest, needed
 from cxreco.request.offers import Offers, add
@@ -14,7 +14,7 @@ from cxreco.request.reasons import Reason, preference
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-MODE = MODE_CODE[Mode.COACH]
+MODE = COACH
 _REPLENISH, _BACK_IN_STOCK, _WINBACK = (
     RECIPE[name] for name in ("coach.replenish", "coach.back_in_stock", "coach.winback")
 )

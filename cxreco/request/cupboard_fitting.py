@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from cxreco.compiled import compiled
-from cxreco.journey import DAY
-from cxreco.recognise.contacts import AUTOMATE
+from cxreco.journey import AUTOMATE, DAY
 from cxreco.recognise.layout import Kind, Mark
 from cxreco.recognise.marks import SAYS
 from cxreco.request.cupboard import Cupboard, told

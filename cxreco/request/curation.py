@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled, compiled_inner
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import CURATE
 from cxreco.request.actions import PARAM, RECIPE
 from cxreco.request.context import FRESH, LIKED, MATCH, ORDERS, SINCE, TOGETHER, Sight
 from cxreco.request.coverage import covering
@@ -18,7 +18,7 @@ I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
-MODE = MODE_CODE[Mode.CURATE]
+MODE = CURATE
 _PERSONAL, _CATEGORY, _COMPLEMENT, _DISCOVER = (
     RECIPE[name] for name in ("curate.personal", "curate.category", "curate.complement", "curate.discover")
 )

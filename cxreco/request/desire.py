@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import RESPOND
 from cxreco.request.actions import PARAM, RECIPE
 from cxreco.request.context import CART, IN_CART, MATCH, Sight, best, greatest, needed
 from cxreco.request.offers import Offers, add
@@ -13,7 +13,7 @@ from cxreco.request.reasons import Reason, preference
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-MODE = MODE_CODE[Mode.RESPOND]
+MODE = RESPOND
 _SOUGHT, _CHECKOUT, _ITEM, _BASKET = (
     RECIPE[name] for name in ("respond.sought", "checkout.cart", "reorder.item", "reorder.basket")
 )

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.errors import BadInput
-from cxreco.journey import DAY, MICROS, Moment
-from cxreco.recognise.contacts import AUTOMATE
+from cxreco.journey import AUTOMATE, DAY, MICROS, Moment
 from cxreco.recognise.layout import Kind
 from cxreco.recognise.market import Market
 from cxreco.recognise.replay import moments_of, replay

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-from cxreco.journey import MODE_CODE, MODES, Mode
+from cxreco.journey import AUTOMATE, COACH, MODES
 from cxreco.recognise import reading
 from cxreco.request.candidates import VALUE_COLUMN
 from cxreco.request.readings import faded
@@ -15,8 +15,6 @@ from cxreco.request.readings import faded
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
-COACH = MODE_CODE[Mode.COACH]
 _NEED, _ITEM_ORDERS, _UNITS, _PRICE, _PRICE_CHANGE = (
     VALUE_COLUMN[name] for name in ("need", "item_orders", "quantity", "item_price", "price_change")
 )

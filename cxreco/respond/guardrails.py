@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from cxreco.declared import declared
 from cxreco.errors import BadSpec
 from cxreco.frozen import quick
-from cxreco.journey import MODES, Mode, Moment, Refusal, Rung, Surface
+from cxreco.journey import AUTOMATE, MODES, Mode, Moment, Refusal, Rung, Surface
 from cxreco.recognise import reading
 from cxreco.recognise.codes import channel_of
 from cxreco.recognise.market import Market
 from cxreco.recognise.state import State
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
 from cxreco.respond import checks
-from cxreco.respond.checks import AUTOMATE, MAX_ORDERS, MAX_VALUE, Limits, judged, own_or
+from cxreco.respond.checks import MAX_ORDERS, MAX_VALUE, Limits, judged, own_or
 from cxreco.respond.ladder import Bar, Ladder
 
 F64 = NDArray[np.float64]

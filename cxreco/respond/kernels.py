@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled, compiled_inner
-from cxreco.journey import MODE_CODE, MODES, Mode
+from cxreco.journey import AUTOMATE, MODES
 from cxreco.request.candidates import VALUE_COLUMN
 from cxreco.respond.signal_rows import BASE_SIGNALS, SIGNALS, clipped, known, write_base_signals, write_signals
 from cxreco.respond.still_worth import still_worth
@@ -33,7 +33,6 @@ HEADS: tuple[str, ...] = (
 )  # fmt: skip
 # Those that see the moment alone, and those that see the candidate too; the others see the candidate alone.
 ALONE, GROUNDED = (BASE, SOON), (ORDER, COMPLAINED, UNSUBSCRIBED, SATISFIED)
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 SMALLEST = 1e-4
 _MODES = len(MODES)
 

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
 from cxreco.errors import StalePlaybook
-from cxreco.journey import MODE_CODE, Mode
+from cxreco.journey import COACH
 from cxreco.request.candidates import VALUE_COLUMN
 from cxreco.request.forest import Scorer, verified
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 I16 = NDArray[np.int16]
-COACH = MODE_CODE[Mode.COACH]
 
 # What learners see of a message: the customer, the moment, and the need that it is about.
 SEEN: tuple[str, ...] = (

@@ -16,11 +16,10 @@ from cxreco.compiled import compiled
 from cxreco.declared import declared
 from cxreco.errors import BadSpec
 from cxreco.frozen import quick
-from cxreco.journey import MODE_CODE, MODES, Mode
+from cxreco.journey import AUTOMATE, MODES
 
 F64 = NDArray[np.float64]
 I16 = NDArray[np.int16]
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 _MODES = len(MODES)
 
 

@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from cxreco.compiled import compiled
 from cxreco.frozen import quick
-from cxreco.journey import MODE_CODE, MODES, Mode
+from cxreco.journey import AUTOMATE, MODES
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
 from cxreco.request.forests import Forests, Together, scored
 from cxreco.respond import kernels
@@ -31,7 +31,6 @@ from cxreco.respond.worth import Worth
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 I16 = NDArray[np.int16]
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 # On a page that the customer opened, an offer annoys a tenth as often as a contact does.
 ON_A_PAGE = 0.1
 # What customers do if nobody acts, within the window and soon; what a candidate does to the latter; what else follows.

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxreco.journey import DAY, MICROS, MODE_CODE, Mode
+from cxreco.journey import AUTOMATE, COACH, DAY, MICROS
 from cxreco.recognise import reading
 from cxreco.recognise.layout import CATEGORY_SLOTS, CONTACT_SLOTS, ITEM_SLOTS, TICK, Channel, Kind, Purpose
 from cxreco.recognise.state import State
 
 START = 1_000 * DAY
-AUTOMATE, COACH = MODE_CODE[Mode.AUTOMATE], MODE_CODE[Mode.COACH]
+AUTOMATE, COACH = AUTOMATE, COACH
 NAMES = tuple(TICK.names or ())
 BLANK = {
     "customer": 0, "ref": 0, "until": 0, "mode": -1, "channel": 0, "flag": 0, "item": -1, "category": 0,

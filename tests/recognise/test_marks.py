@@ -4,12 +4,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxreco.journey import DAY, HOUR, MODE_CODE, Mode
+from cxreco.journey import AUTOMATE, DAY, HOUR
 from cxreco.recognise.layout import MARKS, TICK, Kind, Mark
 from cxreco.recognise.state import State
 
 START = 20_000
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 KINDS = {Mark.LOOKED: (Kind.VIEW, -1), Mark.BOUGHT: (Kind.ORDER_LINE, -1), Mark.PLACED: (Kind.ORDER_LINE, AUTOMATE)}
 SAYS = {Mark.LOOKED: 0, Mark.PLACED: 1, Mark.BOUGHT: 2}
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from cxreco.errors import BadInput
-from cxreco.journey import DAY, HOUR, MODE_CODE, Item, Mode
+from cxreco.journey import AUTOMATE, DAY, HOUR, Item
 from cxreco.recognise import affinity
 from cxreco.recognise.catalogue import Catalogue
 from cxreco.recognise.codes import Codes
@@ -38,7 +38,7 @@ def bought(customer, item, *days):
 def test_what_the_shop_ordered_was_sold_but_is_nobodys_habit():
     rows = bought(1, 0, 300, 330, 360) + bought(2, 0, 310, 340) + bought(2, 1, 310)
     more = ticks_of(rows + bought(1, 0, 365) + bought(2, 1, 341))
-    more["mode"][len(rows) :] = MODE_CODE[Mode.AUTOMATE]
+    more["mode"][len(rows) :] = AUTOMATE
     without, with_them = (population_of(ticks, shelf_of(2), AS_OF) for ticks in (ticks_of(rows), more))
     for name in ("gap_mean", "gap_sd", "repeat_share", "buyers", "neighbours", "lift"):
         assert np.array_equal(getattr(with_them, name), getattr(without, name)), name

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cxreco.journey import DAY, MICROS, MODE_CODE, Event, Item, Line, Mode
+from cxreco.journey import COACH, DAY, MICROS, Event, Item, Line
 from cxreco.recognise.catalogue import Catalogue
 from cxreco.recognise.codes import Codes, ref_of
 from cxreco.recognise.layout import TICK, Channel, Kind, Purpose
@@ -13,7 +13,7 @@ from cxreco.recognise.ticks import DecisionRef, rows_of, tick_of_decision, ticks
 
 AT = 100 * DAY
 NUDGE = DecisionRef(
-    ref=ref_of("d1"), mode=MODE_CODE[Mode.COACH], item=0, category=1, channel=int(Channel.EMAIL), contact=True, until=AT
+    ref=ref_of("d1"), mode=COACH, item=0, category=1, channel=int(Channel.EMAIL), contact=True, until=AT
 )
 
 
@@ -66,7 +66,7 @@ def test_what_comes_back(catalogue, kind, code):
     made = ticks(catalogue, kind, lines=[Line(item_id="milk"), Line(item_id="bread")], decision=NUDGE)
     assert made["kind"].tolist() == [code, code]
     assert made["item"].tolist() == [0, 1]
-    assert set(made["mode"]) == {MODE_CODE[Mode.COACH]}
+    assert set(made["mode"]) == {COACH}
 
 
 def test_browsing(catalogue):

@@ -5,15 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cxreco.journey import DAY, MODE_CODE, Mode
+from cxreco.journey import AUTOMATE, DAY
 from cxreco.recognise.layout import Kind
 from cxreco.repeat.history import Yardstick, revisit
 from cxreco.repeat.log import published
 from cxreco.repeat.soon import Soon
 from cxreco.request.candidates import VALUE_COLUMN
 from cxreco.respond.worth import Worth
-
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 
 
 @pytest.fixture(scope="module")

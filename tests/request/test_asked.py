@@ -5,7 +5,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from cxreco.journey import DAY, MODE_CODE, Mode, Moment, Surface
+from cxreco.journey import CURATE, DAY, Moment, Surface
 from cxreco.recognise.market import Market
 from cxreco.request.actions import Actions
 from cxreco.request.candidates import VALUE_COLUMN, Candidates
@@ -57,7 +57,7 @@ def test_a_slate_tells_its_share_on_the_topic_its_categories_and_its_margin(habi
     found = asked(habits, models, market, surface=Surface.SEARCH, query="category3")
     category = market.shelf.category
     topic = category[habits.shop.codes.item_code("i3")]
-    assert np.isnan(column(found, "topic_share")[0]) and (found.mode == MODE_CODE[Mode.CURATE]).any()
+    assert np.isnan(column(found, "topic_share")[0]) and (found.mode == CURATE).any()
     for row in range(1, len(found)):
         slate = found.slate[row][found.slate[row] >= 0]
         kinds = category[slate]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cxreco.errors import BadInput
-from cxreco.journey import DAY, MODE_CODE, Mode, Moment
+from cxreco.journey import AUTOMATE, DAY, Moment
 from cxreco.recognise.layout import Kind
 from cxreco.recognise.replay import moments_of, replay
 from cxreco.request.cupboard import UNTOLD
@@ -199,7 +199,7 @@ def shops_own(log: TrainingLog, since: int, share: float) -> TrainingLog:
     """Return the log with a share of the order lines from an instant on placed by the shop."""
     ticks = log.ticks.copy()
     lines = np.flatnonzero((ticks["kind"] == Kind.ORDER_LINE) & (ticks["at"] > since))
-    ticks["mode"][lines[np.random.default_rng(3).random(lines.size) < share]] = MODE_CODE[Mode.AUTOMATE]
+    ticks["mode"][lines[np.random.default_rng(3).random(lines.size) < share]] = AUTOMATE
     return replace(log, ticks=ticks)
 
 

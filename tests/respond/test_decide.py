@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxreco.journey import MODE_CODE, Arm, Mode, Moment, Rung, Surface
+from cxreco.journey import AUTOMATE, Arm, Mode, Moment, Rung, Surface
 from cxreco.request.actions import Actions
 from cxreco.request.candidates import VALUE_COLUMN
 
@@ -41,7 +41,7 @@ def test_probabilities_sum_to_one_and_the_logged_one_is_the_chosen_ones(
     assert choice.modes[0] is Mode.HOLD and choice.values[0] == 0.0
     assert consent or Mode.AUTOMATE not in choice.modes
     announced = made.candidates.x[:, VALUE_COLUMN["announced"]]
-    assert np.array_equal(~np.isnan(announced), made.candidates.mode == MODE_CODE[Mode.AUTOMATE])
+    assert np.array_equal(~np.isnan(announced), made.candidates.mode == AUTOMATE)
     assert made.rung is None or announced[choice.chosen] == (made.rung is Rung.NOTICE)
     again = decided(moment, corner.state(customer, corner.consent(customer, 1.0, consent)), decision_id=key, arm=arm)
     assert again.choice == choice

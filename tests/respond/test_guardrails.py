@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxreco.errors import BadSpec
-from cxreco.journey import DAY, MODE_CODE, Mode, Moment, Rung, Surface
+from cxreco.journey import AUTOMATE, COACH, DAY, Mode, Moment, Rung, Surface
 from cxreco.recognise import reading
 from cxreco.request.propose import propose
 from cxreco.respond.decide import only
 from cxreco.respond.guardrails import Guardrails, admit
 from cxreco.respond.ladder import Ladder
 
-AUTOMATE, COACH = MODE_CODE[Mode.AUTOMATE], MODE_CODE[Mode.COACH]
+AUTOMATE, COACH = AUTOMATE, COACH
 PLAIN = Ladder()
 
 

@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxreco.edge.specs import load_specs
-from cxreco.journey import DAY, MODE_CODE, MODES, Mode
+from cxreco.journey import AUTOMATE, COACH, DAY, MODES, Mode
 from cxreco.repeat.value_training import ANSWERED, Answers, Undisturbed, ValueSpec, fit_value
 from cxreco.request.candidates import VALUE_COLUMN, VALUE_FEATURES
 from cxreco.respond.worth import Worth
 
-AUTOMATE = MODE_CODE[Mode.AUTOMATE]
 BASE, LIFT = -2.0, {Mode.RESPOND: 1.0, Mode.CURATE: 0.4, Mode.COACH: -0.8}
 
 
@@ -47,7 +46,7 @@ def answers_of(rng, x, mode, soon, later):
     n = mode.size
     never = dict.fromkeys(ANSWERED, np.zeros(n))
     return Answers(
-        x=x, hold_x=x.copy(), mode=mode, contact=mode == MODE_CODE[Mode.COACH], outcomes=never | {"order": soon},
+        x=x, hold_x=x.copy(), mode=mode, contact=mode == COACH, outcomes=never | {"order": soon},
         ripe={name: np.ones(n, dtype=bool) for name in never}, stopped=np.zeros(n), ordered=np.maximum(soon, later),
         window_over=np.ones(n, dtype=bool), margin=3.0 * (soon + later), margin_soon=3.0 * soon,
         at=np.arange(n) * DAY // 50,
@@ -115,9 +114,9 @@ def settled(rng, n, announced=1.0, **columns):
 @pytest.mark.parametrize("name", ["satisfied", "complained", "unsubscribed"])
 def test_what_happens_as_often_after_hold_is_nobodys_merit_or_fault(name):
     rng, n = np.random.default_rng(9), 8_000
-    mode = rng.integers(0, MODE_CODE[Mode.COACH], n).astype(np.int16)
+    mode = rng.integers(0, COACH, n).astype(np.int16)
     model = loosely(settled(rng, n, mode=mode, **{name: (rng.random(n) < 0.08).astype(float)}))
-    x, modes = offered(MODE_CODE[Mode.COACH])
+    x, modes = offered(COACH)
     found = model.values_of(x, modes, np.zeros(modes.size, dtype=bool), np.zeros(modes.size, dtype=np.int64))
     chance = found.parts[name]
     # 2,700 answers a mode tell a chance of 0.08 to 0.005 (one standard error), less the little that is believed.
@@ -143,11 +142,11 @@ def test_what_an_offer_adds_to_what_follows_hold_is_its_own():
 
 def nudged(rng, n, followed, annoyed):
     """Answers at moments that the shop opened, half of them nudges, half of those at an open need."""
-    mode = np.where(rng.random(n) < 0.5, MODE_CODE[Mode.COACH], 0).astype(np.int16)
+    mode = np.where(rng.random(n) < 0.5, COACH, 0).astype(np.int16)
     x = candidates(rng, n)
     x[:, VALUE_COLUMN["on_outbound"]] = 1.0
     x[:, VALUE_COLUMN["need_open"]] = rng.integers(0, 2, n)
-    sent = mode == MODE_CODE[Mode.COACH]
+    sent = mode == COACH
     came = rng.random(n) < 0.05 + followed * sent * x[:, VALUE_COLUMN["need_open"]]
     answers = answers_of(rng, x, mode, came.astype(float), later=np.zeros(n))
     left = (rng.random(n) < annoyed * sent).astype(float)
@@ -162,7 +161,7 @@ def test_what_is_believed_of_nudges_is_unlearned_in_some_weeks_where_it_is_not_s
     x = candidates(np.random.default_rng(1), 2)
     x[:, VALUE_COLUMN["on_outbound"]] = 1.0
     x[1, VALUE_COLUMN["need_open"]] = 1.0
-    told = np.array([0, MODE_CODE[Mode.COACH]], dtype=np.int16), np.array([False, True]), np.zeros(2, dtype=np.int64)
+    told = np.array([0, COACH], dtype=np.int16), np.array([False, True]), np.zeros(2, dtype=np.int64)
 
     def believed(answers):
         model = fit_value(spec, worth, Undisturbed.none(), answers, returns={"returned": 0.02})
