@@ -113,6 +113,7 @@ def show(path: Path, console: Console) -> None:
             console.print(table)
     console.print(cost(rows))
     console.print(summary(rows))
+    console.print(summary(rows, truth=True))
     codes = sorted({row["sources"] for row in rows})
     if len(codes) > 1:
         console.print(f"seasons of {len(codes)} versions of the code stand side by side: {', '.join(codes)}")

@@ -34,15 +34,24 @@ def tables(standing: Standing) -> Iterator[Table]:
         yield tenure(standing)
 
 
-def summary(rows: Sequence[Mapping[str, Any]]) -> Table:
+def summary(rows: Sequence[Mapping[str, Any]], *, truth: bool = False) -> Table:
     """Return a line a shop: how far cxreco is ahead of rules, of the best of each kind of bandit, and of its ablations.
 
     The bandits are each shop's best by takings, which is more than anybody could have known before.
+
+    Parameters
+    ----------
+    truth
+        Compare what each misses of the best there was at its own moments, by the truth, in place of takings: luck is
+        left out, and so is what comes of a decision later than the truth looks.
     """
-    table = Table(title="cxreco in every shop, EUR per customer-week, less each of the others (95 % over customers)",
-                  box=MARKDOWN)  # fmt: skip
+    told = "true worth missed by each" if truth else "cxreco in every shop"
+    less = "less what cxreco misses" if truth else "less each of the others"
+    table = Table(title=f"{told}, EUR per customer-week, {less} (95 % over customers)", box=MARKDOWN)
     table.add_column("world, seed", no_wrap=True)
-    for heading in ("cxreco", *(f"less {what}" for what in RIVALS), "gap to the oracle closed"):
+    prefix = "" if truth else "less "
+    last = () if truth else ("gap to the oracle closed",)
+    for heading in (OWN, *(f"{prefix}{what}" for what in RIVALS), *last):
         table.add_column(heading, justify="right", no_wrap=True)
     shops: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -52,29 +61,29 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> Table:
     for (world, seed, *_), lived in sorted(shops.items()):
         for standing in standings(lived, NAMES):
             if OWN in standing.rows:
-                apart = _apart(standing)
-                closed = standing.closed(OWN)
-                table.add_row(
-                    f"{world}, {seed}",
-                    f"{standing.takings(OWN).mean:.2f}",
-                    *(over(apart[what]).said(signed=True) if what in apart else "" for what in RIVALS),
-                    closed.said(share=True) if closed else "",
-                )
+                apart = _apart(standing, truth=truth)
+                own = standing.takings(OWN, "regret" if truth else "money")
+                cells = [over(apart[what]).said(signed=True) if what in apart else "" for what in RIVALS]
+                closed = None if truth else standing.closed(OWN)
+                share = [] if truth else [closed.said(share=True) if closed else ""]
+                table.add_row(f"{world}, {seed}", f"{own.mean:.2f}", *cells, *share)
                 for what in apart if seed < FIRST_FOR_DEVELOPMENT else ():
                     ahead[what].append(apart[what])
     pooled = (over(np.concatenate(each)).said(signed=True) if each else "" for each in ahead.values())
-    table.add_row(f"all below {FIRST_FOR_DEVELOPMENT}", "", *pooled, "")
+    table.add_row(f"all below {FIRST_FOR_DEVELOPMENT}", "", *pooled, *("" for _ in last))
     return table
 
 
-def _apart(standing: Standing) -> dict[str, F64]:
+def _apart(standing: Standing, *, truth: bool) -> dict[str, F64]:
     """Return by how much each customer is worth more than with the best of each kind of rival."""
     out = {}
     for what, rivals in RIVALS.items():
         there = [name for name in rivals if name in standing.rows]
         if there:
             best = max(there, key=lambda name: standing.takings(name).mean)
-            out[what] = (standing.money(OWN) - standing.money(best)).ravel()
+            more, less = (best, OWN) if truth else (OWN, best)
+            name = "regret" if truth else "money"
+            out[what] = (standing.money(more, name) - standing.money(less, name)).ravel()
     return out
 
 
