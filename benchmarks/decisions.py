@@ -30,7 +30,7 @@ from contest.peers import PACKAGES, environment
 from contest.seasons import Plan, lived
 from contest.shops import Plot, founded, sources
 from contest.standings import standings
-from contest.tables import cost, summary, tables
+from contest.tables import cost, summary, tables, true_worth
 from rich.console import Console
 from under_load.report import hardware
 
@@ -113,7 +113,7 @@ def show(path: Path, console: Console) -> None:
             console.print(table)
     console.print(cost(rows))
     console.print(summary(rows))
-    console.print(summary(rows, truth=True))
+    console.print(true_worth(rows))
     codes = sorted({row["sources"] for row in rows})
     if len(codes) > 1:
         console.print(f"seasons of {len(codes)} versions of the code stand side by side: {', '.join(codes)}")

@@ -91,15 +91,15 @@ def test_a_shop_in_one_line_stands_beside_its_best_bandit(contest):
     assert cells[-1][0].startswith("67%") and cells[-1][1] == ""
 
 
-def test_by_the_truth_who_misses_less_is_ahead_of_the_rival_who_took_most(contest):
-    rows = [row("cxreco", regret=(1.0, 2.0, 1.0, 2.0)), row("rules", regret=(4.0, 5.0, 4.0, 5.0))]
-    rows += [row("vw-regcb", money=(0.0, 0.0, 0.0, 0.0), regret=(0.0, 0.0, 0.0, 0.0))]
-    rows += [row("vw-cover", money=(2.0, 2.0, 2.0, 2.0), regret=(2.5, 3.5, 2.5, 3.5))]
-    table = contest["tables"].summary(rows, truth=True)
-    cells = [list(column.cells) for column in table.columns]
-    assert cells[1][0] == "0.50"
-    assert cells[2][0].startswith("+1.00") and cells[3][0].startswith("+0.50")
-    assert cells[2][1] == cells[2][0] and cells[4] == ["", ""]
+def test_what_was_chosen_is_told_in_true_worth_beside_the_rival_who_took_most(contest):
+    rows = [row("cxreco", got_best=[[1.0, 2.0, 3.0], [4.0, 4.0, 4.0]]), row("random", seed=2, got_best=[[0.1], [9.0]])]
+    rows += [row("vw-regcb", money=(0.0, 0.0, 0.0, 0.0), got_best=[[9.0, 9.0, 9.0], [9.0, 9.0, 9.0]])]
+    rows += [row("vw-cover", got_best=[[0.5, 0.5, 0.5], [4.0, 4.0, 4.0]])]
+    table = contest["tables"].true_worth(rows)
+    cells = {str(column.header): list(column.cells) for column in table.columns}
+    assert cells["world, seed"] == ["staples, 1", "staples, 2"]
+    assert cells["cxreco"] == ["2.00", ""] and cells["Vowpal Wabbit"] == ["0.50", ""]
+    assert cells["random"] == ["", "0.10"] and cells["rules"] == ["", ""]
 
 
 def test_a_masked_customer_is_like_any_other(contest):

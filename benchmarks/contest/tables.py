@@ -8,7 +8,7 @@ from rich.box import MARKDOWN
 from rich.table import Table
 
 from contest.standings import F64, TENURES, Standing, over, standings
-from contest.ways import NAMES, OWN, label_of
+from contest.ways import CEILING, FLOOR, NAMES, OWN, label_of
 from cxreco.journey import MODES
 
 RIVALS: Mapping[str, Sequence[str]] = {
@@ -34,56 +34,73 @@ def tables(standing: Standing) -> Iterator[Table]:
         yield tenure(standing)
 
 
-def summary(rows: Sequence[Mapping[str, Any]], *, truth: bool = False) -> Table:
+def summary(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return a line a shop: how far cxreco is ahead of rules, of the best of each kind of bandit, and of its ablations.
 
     The bandits are each shop's best by takings, which is more than anybody could have known before.
-
-    Parameters
-    ----------
-    truth
-        Compare what each misses of the best there was at its own moments, by the truth, in place of takings: luck is
-        left out, and so is what comes of a decision later than the truth looks.
     """
-    told = "true worth missed by each" if truth else "cxreco in every shop"
-    less = "less what cxreco misses" if truth else "less each of the others"
-    table = Table(title=f"{told}, EUR per customer-week, {less} (95 % over customers)", box=MARKDOWN)
+    table = Table(title="cxreco in every shop, EUR per customer-week, less each of the others (95 % over customers)",
+                  box=MARKDOWN)  # fmt: skip
     table.add_column("world, seed", no_wrap=True)
-    prefix = "" if truth else "less "
-    last = () if truth else ("gap to the oracle closed",)
-    for heading in (OWN, *(f"{prefix}{what}" for what in RIVALS), *last):
+    for heading in ("cxreco", *(f"less {what}" for what in RIVALS), "gap to the oracle closed"):
         table.add_column(heading, justify="right", no_wrap=True)
-    shops: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        shop = tuple(row[name] for name in ("world", "seed", "customers", "history", "weeks"))
-        shops.setdefault(shop, []).append(row)
     ahead: dict[str, list[F64]] = {what: [] for what in RIVALS}
-    for (world, seed, *_), lived in sorted(shops.items()):
+    for (world, seed), lived in sorted(_by_shop(rows).items()):
         for standing in standings(lived, NAMES):
             if OWN in standing.rows:
-                apart = _apart(standing, truth=truth)
-                own = standing.takings(OWN, "regret" if truth else "money")
-                cells = [over(apart[what]).said(signed=True) if what in apart else "" for what in RIVALS]
-                closed = None if truth else standing.closed(OWN)
-                share = [] if truth else [closed.said(share=True) if closed else ""]
-                table.add_row(f"{world}, {seed}", f"{own.mean:.2f}", *cells, *share)
+                apart = _apart(standing)
+                closed = standing.closed(OWN)
+                table.add_row(
+                    f"{world}, {seed}",
+                    f"{standing.takings(OWN).mean:.2f}",
+                    *(over(apart[what]).said(signed=True) if what in apart else "" for what in RIVALS),
+                    closed.said(share=True) if closed else "",
+                )
                 for what in apart if seed < FIRST_FOR_DEVELOPMENT else ():
                     ahead[what].append(apart[what])
     pooled = (over(np.concatenate(each)).said(signed=True) if each else "" for each in ahead.values())
-    table.add_row(f"all below {FIRST_FOR_DEVELOPMENT}", "", *pooled, *("" for _ in last))
+    table.add_row(f"all below {FIRST_FOR_DEVELOPMENT}", "", *pooled, "")
     return table
 
 
-def _apart(standing: Standing, *, truth: bool) -> dict[str, F64]:
+def true_worth(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return a line a shop: what each policy's choices were truly worth over hold, at its own moments.
+
+    Luck is left out, and so is what a decision leads to later than the truth looks: who tires nobody, or leaves needs
+    open, finds more to win at later moments. Of each kind of bandit it is the shop's best by takings.
+    """
+    table = Table(title="true worth over hold of what was chosen, EUR per customer-week", box=MARKDOWN)
+    table.add_column("world, seed", no_wrap=True)
+    kinds = {OWN: (OWN,), **RIVALS, "random": (FLOOR,), "myopic oracle": (CEILING,)}
+    for heading in kinds:
+        table.add_column(heading, justify="right")
+    for (world, seed), lived in sorted(_by_shop(rows).items()):
+        for standing in standings(lived, NAMES):
+            best = {kind: _best(standing, names) for kind, names in kinds.items()}
+            worth = {kind: standing.worth(name)[0].mean() for kind, name in best.items() if name}
+            table.add_row(f"{world}, {seed}", *(f"{worth[kind]:.2f}" if kind in worth else "" for kind in kinds))
+    return table
+
+
+def _by_shop(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], list[Mapping[str, Any]]]:
+    shops: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        shops.setdefault((row["world"], row["seed"]), []).append(row)
+    return shops
+
+
+def _best(standing: Standing, names: Sequence[str]) -> str:
+    """Return which of some policies took most; empty where none played."""
+    there = [name for name in names if name in standing.rows]
+    return max(there, key=lambda name: standing.takings(name).mean) if there else ""
+
+
+def _apart(standing: Standing) -> dict[str, F64]:
     """Return by how much each customer is worth more than with the best of each kind of rival."""
     out = {}
     for what, rivals in RIVALS.items():
-        there = [name for name in rivals if name in standing.rows]
-        if there:
-            best = max(there, key=lambda name: standing.takings(name).mean)
-            more, less = (best, OWN) if truth else (OWN, best)
-            name = "regret" if truth else "money"
-            out[what] = (standing.money(more, name) - standing.money(less, name)).ravel()
+        if best := _best(standing, rivals):
+            out[what] = (standing.money(OWN) - standing.money(best)).ravel()
     return out
 
 
