@@ -33,14 +33,15 @@ F64 = NDArray[np.float64]
 Found = dict[str, Any]
 Way = Mapping[str, Any]
 SHOPS = ("adversarial-301", "adversarial-302", "low_trust-301", "seasonal-301", "sparse-301", "staples-208")
-SHIPPED = "as shipped"
+SHIPPED, UNTAUGHT = "as shipped", "as shipped, never taught"
+FIRM = "nudges and harm firmly"
 _FIRM = {"sd_shared": 0.1, "sd_mode": 0.1}
 # What each way changes of the tables of `models/value.toml`.
 WAYS: Mapping[str, Way] = {
     SHIPPED: {},
     "nudges as firmly as the rest": {"order": {"coach_behavior": {"need_open": 2.4}}},
     "harm firmly": {"unsubscribed": _FIRM, "complained": _FIRM},
-    "nudges and harm firmly": {
+    FIRM: {
         "order": {"coach_behavior": {"need_open": 2.4}}, "unsubscribed": _FIRM, "complained": _FIRM,
     },
     "harm more loosely": {name: {"sd_shared": 1.0, "sd_mode": 1.0} for name in ("unsubscribed", "complained")},
@@ -115,6 +116,11 @@ def measured(shops: Mapping[str, tuple[Noted, Lessons]], weeks: int, say: Callab
         base = base or values
         by_shop = {name: judged([part], [own]) for name, part, own in zip(shops, parts, values, strict=True)}
         found[way] = {**judged(parts, values), "apart": apart(parts, values, base), "by_shop": by_shop, "nudges": sent}
+    # What the apprentice thought was noted when it decided.
+    values = [part.believed for part in parts]
+    by_shop = {name: judged([part], [part.believed]) for name, part in zip(shops, parts, strict=True)}
+    sent = {name: nudges(shop, shop.believed, weeks) for name, (shop, _) in shops.items()}
+    found[UNTAUGHT] = {**judged(parts, values), "apart": apart(parts, values, base), "by_shop": by_shop, "nudges": sent}
     return found
 
 
@@ -130,7 +136,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         table.add_row(way, f"{share:.1%} ({low:.1%} to {high:.1%})", more, days, *each)
     console.print(table)
     for name in names:
-        weekly = "; ".join(f"{way} {found[way]['nudges'][name]}" for way in (SHIPPED, "nudges and harm firmly"))
+        weekly = "; ".join(f"{way} {found[way]['nudges'][name]}" for way in (SHIPPED, FIRM, UNTAUGHT))
         console.print(f"nudges a week on the own days of {name}: {weekly}", highlight=False)
 
 

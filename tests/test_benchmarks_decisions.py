@@ -97,9 +97,11 @@ def test_what_was_chosen_is_told_in_true_worth_beside_the_rival_who_took_most(co
     rows += [row("vw-cover", got_best=[[0.5, 0.5, 0.5], [4.0, 4.0, 4.0]])]
     table = contest["tables"].true_worth(rows)
     cells = {str(column.header): list(column.cells) for column in table.columns}
-    assert cells["world, seed"] == ["staples, 1", "staples, 2"]
-    assert cells["cxreco"] == ["2.00", ""] and cells["Vowpal Wabbit"] == ["0.50", ""]
-    assert cells["random"] == ["", "0.10"] and cells["rules"] == ["", ""]
+    assert cells["world, seed"][:2] == ["staples, 1", "staples, 2"]
+    assert cells["cxreco"][:2] == ["2.00", ""] and cells["Vowpal Wabbit"][:2] == ["0.50", ""]
+    assert cells["random"][:2] == ["", "0.10"] and cells["rules"] == ["", "", ""]
+    both = contest["tables"].true_worth([*rows, row("cxreco", seed=2, got_best=[[4.0], [9.0]])])
+    assert list(both.columns[1].cells) == ["2.00", "4.00", "3.00"] and list(both.columns[3].cells)[-1] == ""
 
 
 def test_a_masked_customer_is_like_any_other(contest):

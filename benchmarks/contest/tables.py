@@ -74,11 +74,17 @@ def true_worth(rows: Sequence[Mapping[str, Any]]) -> Table:
     kinds = {OWN: (OWN,), **RIVALS, "random": (FLOOR,), "myopic oracle": (CEILING,)}
     for heading in kinds:
         table.add_column(heading, justify="right")
+    found: dict[str, list[float]] = {kind: [] for kind in kinds}
     for (world, seed), lived in sorted(_by_shop(rows).items()):
         for standing in standings(lived, NAMES):
             best = {kind: _best(standing, names) for kind, names in kinds.items()}
-            worth = {kind: standing.worth(name)[0].mean() for kind, name in best.items() if name}
+            worth = {kind: float(standing.worth(name)[0].mean()) for kind, name in best.items() if name}
+            for kind, mean in worth.items():
+                found[kind].append(mean)
             table.add_row(f"{world}, {seed}", *(f"{worth[kind]:.2f}" if kind in worth else "" for kind in kinds))
+    whole = max(map(len, found.values()))
+    means = (f"{sum(each) / whole:.2f}" if len(each) == whole else "" for each in found.values())
+    table.add_row("mean, where all were lived", *means)
     return table
 
 
