@@ -1,4 +1,4 @@
-"""Beliefs: how firmly they should be held, judged by the truth of simulated shops that no engine was set on.
+"""Beliefs: how firmly they should be held, and what the heads learn, judged by the truth of simulated shops.
 
 Shops live under the apprentice; at each moment the candidates and the world's truth are noted. Then, week after week,
 the value heads are taught from the log so far, once under each way of holding the beliefs of `models/value.toml`, and
