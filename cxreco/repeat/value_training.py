@@ -165,7 +165,7 @@ class ValueSpec:
             if name == "wrong":
                 follows = {key: float(table.pop(key, usual)) for key, usual in FOLLOWS.items()}
             firm = {key: float(table.pop(key)) for key in ("sd_shared", "sd_mode") if key in table}
-            beliefs[name] = Beliefs(by_mode=table, **firm)
+            beliefs[name] = Beliefs(by_mode=table, **firm, where=f"value.{name}")
         known = {*Trees.__dataclass_fields__}
         if set(spec.get("trees", {})) - known:
             raise BadSpec(f"unknown keys; known: {', '.join(sorted(known))}", where="value.toml, [trees]")

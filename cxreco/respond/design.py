@@ -131,7 +131,7 @@ class Beliefs:
     """What a good shopkeeper believes before the first decision, as coefficients of the signals.
 
     `by_mode` maps `shared` or a mode to {signal: belief}: a mean, or `{mean, sd}` where it is held less firmly than the
-    others, or more; `sd_shared` and `sd_mode` say how firmly the others are.
+    others, or more; `sd_shared` and `sd_mode` say how firmly the others are. `where` names them in errors.
 
     Raises
     ------
@@ -142,16 +142,19 @@ class Beliefs:
     by_mode: Mapping[str, Mapping[str, float | Mapping[str, float]]]
     sd_shared: float = 0.5
     sd_mode: float = 0.5
+    where: str = "value"
 
     def __post_init__(self) -> None:
         for group, coefficients in self.by_mode.items():
             if group != "shared" and group not in ACTING:
-                raise BadSpec(f"unknown mode {group!r}; use shared, {', '.join(ACTING)}", where="value.toml")
+                raise BadSpec(f"unknown mode {group!r}; use shared, {', '.join(ACTING)}", where=self.where)
             unknown = set(coefficients) - set(SIGNALS)
             if unknown:
-                raise BadSpec(f"unknown signals {sorted(unknown)}; known: {', '.join(SIGNALS)}", where="value.toml")
+                raise BadSpec(
+                    f"unknown signals {sorted(unknown)}; known: {', '.join(SIGNALS)}", where=f"{self.where}.{group}"
+                )
             for signal, belief in coefficients.items():
-                _check(belief, f"value.{group}.{signal}")
+                _check(belief, f"{self.where}.{group}.{signal}")
 
     def prior(self) -> Prior:
         """Return the Gaussian prior of the pooled design's coefficients."""
@@ -167,13 +170,13 @@ class Beliefs:
         return Prior(mean=mean.ravel(), sd=sd.ravel())
 
 
-def _check(belief: float | Mapping[str, float], name: str) -> None:
+def _check(belief: float | Mapping[str, float], where: str) -> None:
     """Raise `BadSpec` unless it is a mean, or a table of a mean and how firmly it is held."""
     if not isinstance(belief, Mapping):
-        declared(belief, name, least=-inf, above=True)
+        declared(belief, where, least=-inf, above=True)
         return
     if "mean" not in belief or set(belief) - {"mean", "sd"}:
-        raise BadSpec(f"{name} has {sorted(belief)}; give a number, or {{ mean = 0.5, sd = 0.2 }}", where="value.toml")
-    declared(belief["mean"], f"{name}.mean", least=-inf, above=True)
+        raise BadSpec(f"must be a number, or {{ mean = 0.5, sd = 0.2 }}, has {sorted(belief)}", where=where)
+    declared(belief["mean"], f"{where}.mean", least=-inf, above=True)
     if "sd" in belief:
-        declared(belief["sd"], f"{name}.sd", above=True)
+        declared(belief["sd"], f"{where}.sd", above=True)

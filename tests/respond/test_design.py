@@ -73,8 +73,8 @@ def test_a_belief_may_be_held_less_firmly_than_the_others():
 @pytest.mark.parametrize(
     ("belief", "said"),
     [
-        ({"sd": 0.2}, r"coach_behavior.need has \['sd'\]"),
-        ({"mean": 0.1, "var": 0.2}, "give a number, or { mean = 0.5, sd = 0.2 }"),
+        ({"sd": 0.2}, r"value.order.coach_behavior.need: must be a number, or .*, has \['sd'\]"),
+        ({"mean": 0.1, "var": 0.2}, r"or { mean = 0.5, sd = 0.2 }, has \['mean', 'var'\]"),
         ({"mean": 0.1, "sd": 0.0}, "above 0"),
         ({"mean": float("nan")}, "got nan"),
         ("a lot", "must be a number"),
@@ -82,4 +82,4 @@ def test_a_belief_may_be_held_less_firmly_than_the_others():
 )
 def test_a_belief_that_is_none_is_refused_and_named(belief, said):
     with pytest.raises(BadSpec, match=said):
-        Beliefs(by_mode={Mode.COACH: {"need": belief}})
+        Beliefs(by_mode={Mode.COACH: {"need": belief}}, where="value.order")
