@@ -35,14 +35,14 @@ Way = Mapping[str, Any]
 SHOPS = ("adversarial-301", "adversarial-302", "low_trust-301", "seasonal-301", "sparse-301", "staples-208")
 SHIPPED, UNTAUGHT = "as shipped", "as shipped, never taught"
 FIRM = "nudges and harm firmly"
-_FIRM = {"sd_shared": 0.1, "sd_mode": 0.1}
+_AS_BEFORE = {"sd_shared": 0.1, "sd_mode": 0.1}
 # What each way changes of the tables of `models/value.toml`.
 WAYS: Mapping[str, Way] = {
     SHIPPED: {},
     "nudges as firmly as the rest": {"order": {"coach_behavior": {"need_open": 2.4}}},
-    "harm firmly": {"unsubscribed": _FIRM, "complained": _FIRM},
+    "harm firmly": {"unsubscribed": _AS_BEFORE, "complained": _AS_BEFORE},
     FIRM: {
-        "order": {"coach_behavior": {"need_open": 2.4}}, "unsubscribed": _FIRM, "complained": _FIRM,
+        "order": {"coach_behavior": {"need_open": 2.4}}, "unsubscribed": _AS_BEFORE, "complained": _AS_BEFORE,
     },
     "harm more loosely": {name: {"sd_shared": 1.0, "sd_mode": 1.0} for name in ("unsubscribed", "complained")},
     "orders more loosely: 0.15, 0.1": {"order": {"sd_mode": 0.15, "sd_shared": 0.1}},
@@ -102,26 +102,28 @@ def apart(shops: Sequence[Noted], values: Sequence[F64], other: Sequence[F64]) -
 
 def measured(shops: Mapping[str, tuple[Noted, Lessons]], weeks: int, say: Callable[[str], None]) -> Found:
     """Return the figures of each way, over all weeks but the first, which is the apprentice's whatever is believed."""
-    taught = {name: shop.day >= 7 for name, (shop, _) in shops.items()}
-    parts = [shop.part(taught[name]) for name, (shop, _) in shops.items()]
-    found: Found = {}
-    base: list[F64] = []
+    noted = {name: shop for name, (shop, _) in shops.items()}
+    values: dict[str, list[F64]] = {}
     for way, change in WAYS.items():
-        values, sent = [], {}
-        for name, (shop, lessons) in shops.items():
-            say(f"{way}: {name}")
-            own = foreseen(lessons, shop, change, weeks)
-            values.append(own[np.repeat(taught[name], shop.size)])
-            sent[name] = nudges(shop, own, weeks)
-        base = base or values
-        by_shop = {name: judged([part], [own]) for name, part, own in zip(shops, parts, values, strict=True)}
-        found[way] = {**judged(parts, values), "apart": apart(parts, values, base), "by_shop": by_shop, "nudges": sent}
+        say(f"the heads are taught: {way}")
+        values[way] = [foreseen(lessons, shop, change, weeks) for shop, lessons in shops.values()]
     # What the apprentice thought was noted when it decided.
-    values = [part.believed for part in parts]
-    by_shop = {name: judged([part], [part.believed]) for name, part in zip(shops, parts, strict=True)}
-    sent = {name: nudges(shop, shop.believed, weeks) for name, (shop, _) in shops.items()}
-    found[UNTAUGHT] = {**judged(parts, values), "apart": apart(parts, values, base), "by_shop": by_shop, "nudges": sent}
-    return found
+    values[UNTAUGHT] = [shop.believed for shop in noted.values()]
+    return {way: figures(noted, own, values[SHIPPED], weeks) for way, own in values.items()}
+
+
+def figures(shops: Mapping[str, Noted], values: Sequence[F64], other: Sequence[F64], weeks: int) -> Found:
+    """Return what choosing by values comes to from the second week on, beside choosing by others."""
+    taught = [shop.day >= 7 for shop in shops.values()]
+    parts = [shop.part(during) for shop, during in zip(shops.values(), taught, strict=True)]
+    rows = [np.repeat(during, shop.size) for shop, during in zip(shops.values(), taught, strict=True)]
+    own, beside = ([each[row] for each, row in zip(all_weeks, rows, strict=True)] for all_weeks in (values, other))
+    return {
+        **judged(parts, own),
+        "apart": apart(parts, own, beside),
+        "by_shop": {name: judged([part], [each]) for name, part, each in zip(shops, parts, own, strict=True)},
+        "nudges": {name: nudges(shop, each, weeks) for (name, shop), each in zip(shops.items(), values, strict=True)},
+    }
 
 
 def show(found: Mapping[str, Any], console: Console) -> None:
@@ -138,6 +140,14 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     for name in names:
         weekly = "; ".join(f"{way} {found[way]['nudges'][name]}" for way in (SHIPPED, FIRM, UNTAUGHT))
         console.print(f"nudges a week on the own days of {name}: {weekly}", highlight=False)
+
+
+def lived(plot: Plot, home: Path, say: Callable[[str], None]) -> tuple[Noted, Lessons]:
+    """Live a shop's weeks under the apprentice; return what was noted, and what its log teaches."""
+    season = under_apprentice(plot, home, Watched, say)
+    with opened(season.settings, clock=lambda: season.world.now) as workspace:
+        log = gather(workspace.store, workspace.shop)
+        return season.pad.closed(), learn(log, workspace.specs.tables)
 
 
 def main() -> int:
@@ -160,13 +170,9 @@ def main() -> int:
     shops = {}
     for name in asked.shops:
         world, seed = name.rsplit("-", 1)
-        plot = Plot(
-            world=world, seed=int(seed), customers=asked.customers, history=asked.history, weeks=asked.weeks
-        )  # fmt: skip
-        season = under_apprentice(plot, asked.home, Watched, say)
-        with opened(season.settings, clock=lambda now=season.world.now: now) as workspace:  # type: ignore[misc]
-            log = gather(workspace.store, workspace.shop)
-            shops[name] = season.pad.closed(), learn(log, workspace.specs.tables)
+        weeks = {"history": asked.history, "weeks": asked.weeks}
+        plot = Plot(world=world, seed=int(seed), customers=asked.customers, **weeks)
+        shops[name] = lived(plot, asked.home, say)
     ways = measured(shops, asked.weeks, say)
     show(ways, console)
     about = {"where": hardware(), "engine": sources(), "customers": asked.customers, "weeks": asked.weeks}

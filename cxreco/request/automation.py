@@ -14,7 +14,6 @@ from cxreco.request.reasons import Reason, preference
 
 F64 = NDArray[np.float64]
 
-MODE = AUTOMATE
 _MIN_NEED, _COUNT, _MIN_ITEM_ORDERS, _NOTICE, _SLACK = (
     PARAM[name] for name in ("min_need", "count", "min_item_orders", "notice_hours", "slack_days")
 )
@@ -50,4 +49,4 @@ def propose(s: Sight, action: int, params: F64, offers: Offers) -> None:
     found = greatest(s, certainty, where, int(params[_COUNT]))
     for i in range(found.size):
         first = found[i]
-        add(offers, MODE, action, found[i : i + 1], _SAID_OF_REPLENISH, s.units[first], certainty[first])
+        add(offers, AUTOMATE, action, found[i : i + 1], _SAID_OF_REPLENISH, s.units[first], certainty[first])

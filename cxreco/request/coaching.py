@@ -14,7 +14,6 @@ from cxreco.request.reasons import Reason, preference
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-MODE = COACH
 _REPLENISH, _BACK_IN_STOCK, _WINBACK = (
     RECIPE[name] for name in ("coach.replenish", "coach.back_in_stock", "coach.winback")
 )
@@ -44,7 +43,7 @@ def propose(s: Sight, restocked_at: I64, action: int, recipe: int, params: F64, 
 @compiled
 def _nudges(s: Sight, action: int, found: I64, said: I64, offers: Offers) -> None:
     for i in range(found.size):
-        add(offers, MODE, action, found[i : i + 1], said, s.units[found[i]], np.nan)
+        add(offers, COACH, action, found[i : i + 1], said, s.units[found[i]], np.nan)
 
 
 @compiled

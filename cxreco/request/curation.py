@@ -18,7 +18,6 @@ I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
-MODE = CURATE
 _PERSONAL, _CATEGORY, _COMPLEMENT, _DISCOVER = (
     RECIPE[name] for name in ("curate.personal", "curate.category", "curate.complement", "curate.discover")
 )
@@ -67,8 +66,8 @@ def propose(
         where, chance = considered(s, categories, of_item, recipe, params)
         slate = covering(s, where, chance, params[_SUBSTITUTION], params[_MONEY])
     # The same slate under two names would be one offer with twice the chance.
-    if not slate.size < params[_MIN_ITEMS] and not offered(offers, MODE, slate):
-        add(offers, MODE, action, slate, said, np.nan, np.nan)
+    if not slate.size < params[_MIN_ITEMS] and not offered(offers, CURATE, slate):
+        add(offers, CURATE, action, slate, said, np.nan, np.nan)
 
 
 @compiled

@@ -13,7 +13,6 @@ from cxreco.request.reasons import Reason, preference
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-MODE = RESPOND
 _SOUGHT, _CHECKOUT, _ITEM, _BASKET = (
     RECIPE[name] for name in ("respond.sought", "checkout.cart", "reorder.item", "reorder.basket")
 )
@@ -31,16 +30,16 @@ _TIE = 0.05
 def propose(s: Sight, action: int, recipe: int, params: F64, offers: Offers) -> None:
     """Add the candidates of one action of this mode, made by its recipe with its numbers."""
     if recipe == _SOUGHT:
-        add(offers, MODE, action, _sought(s, params), _SAID_OF_SOUGHT, 1.0, np.nan)
+        add(offers, RESPOND, action, _sought(s, params), _SAID_OF_SOUGHT, 1.0, np.nan)
     elif recipe == _CHECKOUT:
-        add(offers, MODE, action, _cart(s), _SAID_OF_CART, 1.0, np.nan)
+        add(offers, RESPOND, action, _cart(s), _SAID_OF_CART, 1.0, np.nan)
     elif recipe == _ITEM:
         slate = _item(s, params)
-        add(offers, MODE, action, slate, _SAID_OF_REORDER, s.units[slate[0]] if slate.size else np.nan, np.nan)
+        add(offers, RESPOND, action, slate, _SAID_OF_REORDER, s.units[slate[0]] if slate.size else np.nan, np.nan)
     elif recipe == _BASKET:
         slate = greatest(s, s.need, needed(s, params[_MIN_NEED], s.offerable), s.most)
         if slate.size >= params[_MIN_ITEMS]:
-            add(offers, MODE, action, slate, _SAID_OF_REORDER, s.units[slate[0]] if slate.size else np.nan, np.nan)
+            add(offers, RESPOND, action, slate, _SAID_OF_REORDER, s.units[slate[0]] if slate.size else np.nan, np.nan)
 
 
 @compiled

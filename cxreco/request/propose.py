@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreco.compiled import compiled
-from cxreco.journey import MODE_CODE, Mode, Moment
+from cxreco.journey import COACH, CURATE, RESPOND, Moment
 from cxreco.recognise.market import Columns, Market, Wares
 from cxreco.recognise.reading import seconds
 from cxreco.recognise.state import State
@@ -166,7 +166,6 @@ _AHEAD = (3.0, 7.0)
 _STILL_THERE = 0.2
 _IN_CART, _DUE, _ORDERS = (RANKER_COLUMN[name] for name in ("in_cart", "item_due", "item_orders"))
 _QUANTITY = VALUE_COLUMN["quantity"]
-_RESPOND, _CURATE, _COACH = (MODE_CODE[mode] for mode in (Mode.RESPOND, Mode.CURATE, Mode.COACH))
 
 
 @compiled
@@ -300,11 +299,11 @@ def _offered(
     offers = room(int(fitting.rows.sum()), s.most)
     for k in range(fitting.action.size):
         mode, recipe, params = fitting.mode[k], fitting.recipe[k], fitting.params[k]
-        if mode == _RESPOND:
+        if mode == RESPOND:
             desire.propose(s, fitting.action[k], recipe, params, offers)
-        elif mode == _CURATE:
+        elif mode == CURATE:
             curation.propose(s, categories, m.category, fitting.action[k], recipe, params, offers)
-        elif mode == _COACH:
+        elif mode == COACH:
             coaching.propose(s, m.restocked_at, fitting.action[k], recipe, params, offers)
         else:
             automation.propose(s, fitting.action[k], params, offers)
