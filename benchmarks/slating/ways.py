@@ -187,7 +187,7 @@ BEFORE = "before: cap 0.5, nothing rests"
 GRID = tuple(
     own(substitution, money)
     for substitution in (0.0, 0.25, 0.5, 1.0)
-    for money in (0.0, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0)
+    for money in (0.0, 0.2, 0.5, 1.0, 2.0, 4.0)
 )
 # What else might rest, over the product's own way.
 RESTING = (

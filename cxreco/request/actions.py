@@ -29,7 +29,7 @@ class Recipe:
 
 
 # How a slate is chosen (`coverage`), and how long an item rests that was dismissed, or is hardly bought again.
-_SLATE = {"substitution": 0.5, "money": 0.2, "rest_days": 7.0, "satisfied_days": 14.0, "min_repeat": 0.1}
+_SLATE = {"substitution": 0.5, "money": 1.0, "rest_days": 7.0, "satisfied_days": 14.0, "min_repeat": 0.1}
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "respond.sought": Recipe(mode=Mode.RESPOND, params={"min_match": 0.5, "alternatives": 3.0, "min_due": 0.1}),
@@ -57,7 +57,7 @@ PARAM: Mapping[str, int] = MappingProxyType(
 # The least and the most that a number may be, where it is not free.
 _BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
-        "substitution": (0.0, 1.0), "money": (0.0, 1.0), "min_repeat": (0.0, 1.0),
+        "substitution": (0.0, 1.0), "money": (0.0, 8.0), "min_repeat": (0.0, 1.0),
         "rest_days": (0.0, 3650.0), "satisfied_days": (0.0, 3650.0),
     }
 )  # fmt: skip

@@ -38,7 +38,7 @@ def covering(s: Sight, where: Bool, chance: F64, substitution: float, money: flo
     substitution
         How far the items of a category take each other's place: 1 wholly, 0 not at all, which is the order by gain.
     money
-        Exponent of the margin: 1 for expected money, 0 for the chance alone.
+        Exponent of the margin: 1 for expected money, 0 for the chance alone, more for the dearer of what might suit.
     """
     n = s.codes.size
     needs = np.zeros(s.category.max() + 1 if n else 1)

@@ -39,6 +39,7 @@ def test_the_default_spec_names_every_recipe_and_every_mode() -> None:
         ({"params": {"substitution": "all"}}, "params.substitution"),
         ({"params": {"substitution": 1.5}}, "params.substitution"),
         ({"params": {"money": -0.1}}, "params.money"),
+        ({"params": {"money": 9}}, "params.money"),
         ({"params": {"rest_days": -1}}, "params.rest_days"),
         ({"params": {"max_category_share": 0.5}}, "params.max_category_share"),
         ({"eligible": {"min_luck": 1}}, "eligible.min_luck"),

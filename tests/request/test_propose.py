@@ -171,6 +171,19 @@ def test_curate_knows_what_goes_with_the_cart(ask: Ask) -> None:
     assert "tea" not in complement["slate"]
 
 
+def test_premium_puts_the_dearer_of_the_shelf_first_and_nothing_from_elsewhere(ask: Ask, corner) -> None:
+    for name, price in (("cup", 20.0), ("mug", 30.0), ("pot", 40.0)):
+        corner.put(name, "crockery", title=name, price=price)
+    corner.put("diamond", "jewels", title="diamond", price=5_000.0)
+    for customer in range(10, 30):
+        corner.order(customer, 90.0 + customer / 100, *(["cup"] if customer < 26 else ["pot"]))
+    found = ask(105.0, customer=99, surface=Surface.PRODUCT, item_id="mug")
+    (likely,), (premium,) = found["curate.category"], found["curate.premium"]
+    assert set(likely["slate"]) == set(premium["slate"]) == {"cup", "pot"}
+    assert (likely["slate"][0], premium["slate"][0]) == ("cup", "pot")
+    assert "curate.premium" not in ask(105.0, customer=99), "at home they are at no shelf"
+
+
 def test_curate_serves_a_stranger_what_is_popular(ask: Ask) -> None:
     (personal,) = ask(104.0, customer=99)["curate.personal"]
     assert set(personal["slate"][:2]) == {"tea", "biscuits"}
