@@ -62,3 +62,26 @@ def test_what_was_shown_counts_until_it_is_looked_at():
     state.items[:1], state.head["items"] = looked, 1
     assert memory.of("ada", state, 18 * day) == pytest.approx({1: 0.5, 2: 0.0})
     assert memory.of("bob", state, 18 * day) == {}
+
+
+def test_slates_are_chosen_by_worth_among_those_that_find_no_less_of_the_next_order():
+    import slates
+
+    names = [way.name for way in slates.GRID]
+    orders = {"ways": {name: {slates.KEPT: {"high_less_best": -0.01}} for name in names}}
+    tuned = {"curate.personal": {"ways": {name: {"mean": float(k)} for k, name in enumerate(names)}}}
+    for name in names[:3]:
+        orders["ways"][name][slates.KEPT]["high_less_best"] = 0.0
+    assert slates.choice(tuned, orders) == names[2], "worth more, but finding evidently less, the others are out"
+
+
+def test_no_way_is_evidently_behind_the_best_of_real_orders_and_that_one_is_never():
+    import slates
+
+    rng = np.random.default_rng(3)
+    figures = rng.random((300, len(slates.NAMES), len(slates.MEASURES)))
+    best = slates.GRID[4].name
+    figures[:, slates.NAMES.index(best)] += 0.5
+    found = slates.real(figures)["ways"]
+    assert found[best][slates.KEPT]["high_less_best"] == 0.0
+    assert all(found[way.name][slates.KEPT]["high_less_best"] < 0.0 for way in slates.GRID if way.name != best)
