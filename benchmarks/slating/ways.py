@@ -185,9 +185,7 @@ def satisfied(days: float, least: float) -> Way:
 
 BEFORE = "before: cap 0.5, nothing rests"
 GRID = tuple(
-    own(substitution, money)
-    for substitution in (0.0, 0.25, 0.5, 1.0)
-    for money in (0.0, 0.2, 0.5, 1.0, 2.0, 4.0)
+    own(substitution, money) for substitution in (0.0, 0.25, 0.5, 1.0) for money in (0.0, 0.2, 0.5, 1.0, 2.0, 4.0)
 )
 # What else might rest, over the product's own way.
 RESTING = (
