@@ -208,6 +208,8 @@ def test_a_deadline_holds_whatever_the_store_does(shop: Engine, monkeypatch: pyt
 def test_what_holds_the_loop_up_is_not_held_against_the_log(
     shop: Engine, monkeypatch: pytest.MonkeyPatch, held_up: bool
 ) -> None:
+    # What is compiled at a first decision holds the loop up too.
+    asked(shop, [{"customer_id": "ann"}])
     shop.settings = shop.settings.model_copy(update={"decide_deadline_ms": 100.0})
     monkeypatch.setattr(desk, "TURN_S", 2.0)
     place = shop.store.place
