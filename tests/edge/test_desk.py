@@ -212,8 +212,6 @@ def test_what_holds_the_loop_up_is_not_held_against_the_log(
     asked(shop, [{"customer_id": "ann"}])
     shop.settings = shop.settings.model_copy(update={"decide_deadline_ms": 100.0})
     monkeypatch.setattr(desk, "TURN_S", 2.0)
-    # A busy machine's timers are late by more than a millisecond of their own.
-    monkeypatch.setattr(desk, "HELD_UP_S", 0.05)
     place = shop.store.place
 
     def late(placing: Placing) -> "Future[Placed]":
@@ -225,10 +223,20 @@ def test_what_holds_the_loop_up_is_not_held_against_the_log(
         return future
 
     monkeypatch.setattr(shop.store, "place", late)
+    noticed: list[bool] = []
+    due = desk.Desk._due
+
+    def noticing(own: desk.Desk) -> None:
+        noticed.append(bool(own._open) and own._loop.time() - own._open[0].until > desk.HELD_UP_S)
+        due(own)
+
+    monkeypatch.setattr(desk.Desk, "_due", noticing)
     begun = time.perf_counter()
     (answer,) = asked(shop, [{"customer_id": "ann"}])
-    assert (answer["policy"]["name"] == "fallback") is not held_up
-    if not held_up:
+    # What else a busy machine does may hold the loop up too.
+    assert noticed[0] or not held_up
+    assert (answer["policy"]["name"] == "fallback") is not noticed[0]
+    if not noticed[0]:
         # The write lands after the answer; the store is closed after that.
         assert time.perf_counter() - begun < 0.5
         time.sleep(0.7)
