@@ -1,10 +1,11 @@
 """Slates: the ways to choose what stands on one, by the world's truth and by what customers of a real shop bought next.
 
 The same moments, items and chances for every way; only the choice differs. In simulated shops the worth of each slate
-over hold is the world's truth, which no engine is told; on Online Retail a slate is held against the next order. Numbers
-are named by worth on some shops, among those that on the real one find as much margin of the next order as any, and
-their worth is judged on other shops; the product's own are among the ways (it may ship what is level). Putting the dearer first is worth more still in the simulated shops
-and finds less on the real one: that is an action of its own, for a shop's log to judge.
+over hold is the world's truth, which no engine is told; on Online Retail a slate is held against the next order.
+Numbers are named by worth on some shops, among those that on the real one find as much margin of the next order as any,
+and their worth is judged on other shops; the product's own are among the ways (it may ship what is level). Putting the
+dearer first is worth more still in the simulated shops and finds less on the real one: that is an action of its own,
+for a shop's log to judge.
 """
 
 import argparse

@@ -227,7 +227,8 @@ def test_what_holds_the_loop_up_is_not_held_against_the_log(
     due = desk.Desk._due
 
     def noticing(own: desk.Desk) -> None:
-        noticed.append(bool(own._open) and own._loop.time() - own._open[0].until > desk.HELD_UP_S)
+        late = own._loop.time() - own._open[0].until if own._open else 0.0
+        noticed.append(late > desk.HELD_UP_S)
         due(own)
 
     monkeypatch.setattr(desk.Desk, "_due", noticing)
